@@ -170,11 +170,8 @@ impl PurposeKeys {
         let key = self.0.iter().find(|key| key.mark == mark).ok_or(CannotOpen)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotOpen)?;
         let mut plain = Zeroizing::new(text.to_vec());
-        let length = key
-            .cipher()
-            .open_in_place(nonce, Aad::from(context), &mut plain)
-            .map_err(|_| CannotOpen)?
-            .len();
+        let length =
+            key.cipher().open_in_place(nonce, Aad::from(context), &mut plain).map_err(|_| CannotOpen)?.len();
         plain.truncate(length);
         Ok(plain)
     }
