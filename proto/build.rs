@@ -1,0 +1,38 @@
+//! Compiles the protos with protox, so that no `protoc` need be installed.
+
+use prost::Message;
+use std::{env, error::Error, fs, path::PathBuf};
+
+const PROTOS: &[&str] = &[
+    "portals/executor/v1/executor.proto",
+    "portals/registry/v1/administration.proto",
+    "portals/registry/v1/registry.proto",
+];
+
+/// Fields whose content must not be printed: their messages get no derived `Debug`.
+const SECRET_MESSAGES: &[&str] = &[
+    "portals.executor.v1.ExecuteRequest",
+    "portals.executor.v1.ExecuteResponse",
+    "portals.executor.v1.Call",
+    "portals.executor.v1.Answer",
+    "portals.registry.v1.AuthorizeRequest",
+    "portals.registry.v1.AuthorizeResponse",
+    "portals.registry.v1.CreateOrganizationRequest",
+    "portals.registry.v1.UpdateOrganizationRequest",
+    "portals.registry.v1.Header",
+    "portals.registry.v1.OptionalText",
+    "portals.registry.v1.CreatePortalResponse",
+    "portals.registry.v1.CreatePortalTokenResponse",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=portals");
+    let descriptors = protox::compile(PROTOS, ["."])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure()
+        .bytes(".portals.executor.v1")
+        .skip_debug(SECRET_MESSAGES.iter().copied())
+        .compile_fds(descriptors)?;
+    Ok(())
+}

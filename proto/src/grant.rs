@@ -1,0 +1,190 @@
+//! The claims of a grant: what the registry signs and the executor runs.
+//!
+//! A wire format: the registry and the executor may be of different versions, so fields are only ever added,
+//! with a default. Signing and verifying are theirs.
+
+use model::{
+    document::{Operation, OperationKind, Type, Variable},
+    portal::ExtraVariables,
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// `iss`: who signs.
+pub const ISSUER: &str = "portals-registry";
+/// `aud`: who is to run it.
+pub const AUDIENCE: &str = "portals-executor";
+/// `typ` of the header, so that no other JWT is taken for a grant.
+pub const TYPE: &str = "portals-grant+jwt";
+
+/// What a grant says.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct Claims {
+    /// Who signed.
+    pub iss: String,
+    /// Who is to run it.
+    pub aud: String,
+    /// When it was signed, in seconds since 1970.
+    pub iat: u64,
+    /// Until when it holds, in seconds since 1970.
+    pub exp: u64,
+    /// The organization's UUID.
+    pub organization: String,
+    /// The portal's UUID.
+    pub portal: String,
+    /// The portal's revision.
+    pub revision: u64,
+    /// The token's UUID.
+    pub token: String,
+    /// What may be run.
+    pub document: DocumentClaim,
+    /// Whether undeclared variables are left out instead of refused.
+    #[serde(default)]
+    pub ignore_extra_variables: bool,
+    /// Where it is run.
+    pub upstream: UpstreamClaim,
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Claims")
+            .field("organization", &self.organization)
+            .field("portal", &self.portal)
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Claims {
+    /// What becomes of variables that nobody declared.
+    pub fn extra_variables(&self) -> ExtraVariables {
+        if self.ignore_extra_variables { ExtraVariables::Ignore } else { ExtraVariables::Reject }
+    }
+}
+
+/// An upstream, with all that is secret sealed to the executor.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct UpstreamClaim {
+    /// Where it is.
+    pub url: String,
+    /// Credential and header fields: [`UpstreamSecrets`] in JSON, sealed with the key for credentials to the
+    /// organization's UUID, in base64.
+    pub sealed: String,
+    /// The whole time of an invocation, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// What only the executor may read of an upstream.
+#[derive(Clone, Default, Deserialize, Serialize)]
+pub struct UpstreamSecrets {
+    /// Goes there as `Authorization: Bearer …`; nothing when empty.
+    #[serde(default)]
+    pub credential: String,
+    /// More header fields, name and value.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+}
+
+impl fmt::Debug for UpstreamSecrets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("UpstreamSecrets(redacted)")
+    }
+}
+
+/// A document as it was taken apart when it was saved.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct DocumentClaim {
+    /// Its operations.
+    pub operations: Vec<OperationClaim>,
+    /// The source of each fragment.
+    #[serde(default)]
+    pub fragments: Vec<String>,
+}
+
+/// An operation of a document.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct OperationClaim {
+    /// Its name, unless it is anonymous.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Whether it writes.
+    #[serde(default)]
+    pub mutation: bool,
+    /// Its source, without the variables that it never uses.
+    pub source: String,
+    /// The fragments that it uses, by their place.
+    #[serde(default)]
+    pub fragments: Vec<u32>,
+    /// The variables that it declares.
+    #[serde(default)]
+    pub variables: Vec<VariableClaim>,
+}
+
+/// A declared variable.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct VariableClaim {
+    /// Its name, without `$`.
+    pub name: String,
+    /// Its type, as GraphQL writes it.
+    pub r#type: String,
+    /// The default's source.
+    #[serde(default)]
+    pub default: Option<String>,
+    /// Whether the operation uses it.
+    pub used: bool,
+}
+
+impl From<&model::document::Document> for DocumentClaim {
+    fn from(document: &model::document::Document) -> Self {
+        Self {
+            operations: document.operations.iter().map(OperationClaim::from).collect(),
+            fragments: document.fragments.clone(),
+        }
+    }
+}
+
+impl From<&Operation> for OperationClaim {
+    fn from(operation: &Operation) -> Self {
+        let variable = |variable: &Variable| VariableClaim {
+            name: variable.name.clone(),
+            r#type: variable.r#type.to_string(),
+            default: variable.default.clone(),
+            used: variable.used,
+        };
+        Self {
+            name: operation.name.clone(),
+            mutation: operation.kind == OperationKind::Mutation,
+            source: operation.source.clone(),
+            fragments: operation.fragments.clone(),
+            variables: operation.variables.iter().map(variable).collect(),
+        }
+    }
+}
+
+/// A claim that is not what any registry writes.
+#[derive(Debug, thiserror::Error)]
+#[error("the grant's variable `{variable}` has no readable type")]
+pub struct UnreadableClaim {
+    variable: String,
+}
+
+impl TryFrom<OperationClaim> for Operation {
+    type Error = UnreadableClaim;
+
+    fn try_from(claim: OperationClaim) -> Result<Self, UnreadableClaim> {
+        let variable = |claim: VariableClaim| match Type::parse(&claim.r#type) {
+            Some(r#type) => {
+                Ok(Variable { name: claim.name, r#type, default: claim.default, used: claim.used })
+            }
+            None => Err(UnreadableClaim { variable: claim.name }),
+        };
+        Ok(Self {
+            name: claim.name,
+            kind: if claim.mutation { OperationKind::Mutation } else { OperationKind::Query },
+            source: claim.source,
+            fragments: claim.fragments,
+            variables: claim.variables.into_iter().map(variable).collect::<Result<_, _>>()?,
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! `Debug` for messages whose content must not be printed.
+
+use crate::{executor, registry};
+use std::fmt;
+
+macro_rules! redact {
+    ($($message:path),+ $(,)?) => {
+        $(impl fmt::Debug for $message {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(concat!(stringify!($message), "(redacted)"))
+            }
+        })+
+    };
+}
+
+redact!(
+    executor::v1::Answer,
+    executor::v1::Call,
+    executor::v1::ExecuteRequest,
+    executor::v1::ExecuteResponse,
+    registry::v1::AuthorizeRequest,
+    registry::v1::AuthorizeResponse,
+    registry::v1::CreateOrganizationRequest,
+    registry::v1::CreatePortalResponse,
+    registry::v1::CreatePortalTokenResponse,
+    registry::v1::Header,
+    registry::v1::OptionalText,
+    registry::v1::UpdateOrganizationRequest,
+);
