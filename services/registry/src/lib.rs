@@ -1,1 +1,3 @@
 //! The registry.
+
+pub mod store;

@@ -1,0 +1,186 @@
+//! Opening the store: alone, whole, and no older than it was, or not at all.
+
+use super::{
+    QUEUE, SledStore,
+    anchor::Anchor,
+    committer::{self, Committer, OnFailure},
+    head::Head,
+    record::{Codec, Damage, HEAD},
+    view::{self, View},
+    volume::Volume,
+};
+use crate::store::StoreError;
+use model::key::PurposeKeys;
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread,
+};
+
+/// sled's cache, in bytes: with it, reading a million records peaks at 180 MiB instead of 880.
+const CACHE_BYTES: u64 = 64 << 20;
+
+/// How the store behaves where the disk has its limits.
+pub struct Options {
+    /// Below so many free bytes of the volume, batches are refused.
+    pub minimum_free: u64,
+    /// Called once, by the committer, when storage has failed; nothing is committed after it.
+    pub on_failure: OnFailure,
+}
+
+impl Default for Options {
+    /// Leaves 256 MiB free; logs a failure and ends the process with exit code 78.
+    fn default() -> Self {
+        Self { minimum_free: 256 << 20, on_failure: Box::new(committer::end_process) }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Options").field("minimum_free", &self.minimum_free).finish_non_exhaustive()
+    }
+}
+
+/// Why the store was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process, or another store of this one, has it open.
+    #[error("the store in {} is in use by another process", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// What lies there is not what was written: restore a backup.
+    #[error("the store in {} is damaged: {what}", path.display())]
+    Damaged {
+        /// The folder.
+        path: PathBuf,
+        /// What is damaged, and how that shows.
+        what: String,
+    },
+    /// The disk does not do what is asked of it.
+    #[error("opening the store in {}", path.display())]
+    Storage {
+        /// The folder.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+/// [`OpenError`] without the folder.
+enum Refusal {
+    Damaged(String),
+    Storage(io::Error),
+}
+
+impl From<Damage> for Refusal {
+    fn from(damage: Damage) -> Self {
+        Self::Damaged(damage.to_string())
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl SledStore {
+    /// Opens the store in the folder `path`, and makes an empty one where there is none.
+    ///
+    /// Reads every record; this blocks.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`]. What is damaged is left as it lies, as far as sled does.
+    pub fn open(path: &Path, keys: PurposeKeys, options: Options) -> Result<Self, OpenError> {
+        let storage = |source| OpenError::Storage { path: path.to_owned(), source };
+        let in_use = || OpenError::InUse { path: path.to_owned() };
+        let volume = Volume::open(path).map_err(storage)?.ok_or_else(in_use)?;
+        start(volume, Codec::new(keys), options).map_err(|refusal| match refusal {
+            Refusal::Damaged(what) => OpenError::Damaged { path: path.to_owned(), what },
+            Refusal::Storage(source) => storage(source),
+        })
+    }
+}
+
+fn start(volume: Volume, codec: Codec, options: Options) -> Result<SledStore, Refusal> {
+    let mut anchor = Anchor::open(&volume.anchor())?;
+    let anchored = anchor.read(&codec)??;
+    if anchored.is_some() && !volume.database().exists() {
+        return Err(Refusal::Damaged("the folder `db` is missing".to_owned()));
+    }
+    let tree = open_sled(&volume)?;
+    let found = guarded(|| Head::verify(&codec, &tree))?;
+    let head = match (found, anchored) {
+        (Some(head), Some(anchored)) if head.revision >= anchored => head,
+        // The first start ended between the head and the anchor.
+        (Some(head), None) if head.revision == 0 => head,
+        (None, None) => Head::default(),
+        (Some(head), Some(anchored)) => {
+            let revision = head.revision;
+            let what =
+                format!("it ends at revision {revision}, but revision {anchored} had been made durable");
+            return Err(Refusal::Damaged(what));
+        }
+        (None, Some(anchored)) => {
+            let what = format!("it is empty, but revision {anchored} had been made durable");
+            return Err(Refusal::Damaged(what));
+        }
+        (Some(_), None) => return Err(Refusal::Damaged("the file `anchor` is missing or empty".to_owned())),
+    };
+    settle(&volume, &codec, &tree, &head, &mut anchor)?;
+
+    let view = Arc::new(View::new(tree, codec, &head));
+    let volume = Arc::new(volume);
+    let (queue, requests) = mpsc::sync_channel(QUEUE);
+    let committer = Committer {
+        view: Arc::clone(&view),
+        volume: Arc::clone(&volume),
+        anchor,
+        head,
+        minimum_free: options.minimum_free,
+        on_failure: options.on_failure,
+    };
+    let committer =
+        thread::Builder::new().name("store-committer".to_owned()).spawn(move || committer.run(&requests))?;
+    Ok(SledStore { queue: Some(queue), committer: Some(committer), view, volume })
+}
+
+fn open_sled(volume: &Volume) -> Result<sled::Db, Refusal> {
+    let config = sled::Config::new().path(volume.database()).flush_every_ms(None).cache_capacity(CACHE_BYTES);
+    guarded(|| Ok::<_, Damage>(config.open()))?.map_err(|error| match error {
+        sled::Error::Io(error) => Refusal::Storage(error),
+        other => Refusal::Damaged(format!("sled cannot open it: {other}")),
+    })
+}
+
+/// Makes durable what is about to be shown: a killed process may have left more than it had synced.
+fn settle(
+    volume: &Volume,
+    codec: &Codec,
+    tree: &sled::Db,
+    head: &Head,
+    anchor: &mut Anchor,
+) -> Result<(), Refusal> {
+    let sled_io = |error: sled::Error| Refusal::Storage(io::Error::other(error));
+    if head.revision == 0 {
+        guarded(|| Ok::<_, Damage>(tree.insert(HEAD, head.encode(codec))))?.map_err(sled_io)?;
+    }
+    guarded(|| Ok::<_, Damage>(tree.flush()))?.map_err(sled_io)?;
+    volume.sync_names()?;
+    volume.sync()?;
+    if volume.has_blobs()? {
+        return Err(Refusal::Damaged("sled has written to `blobs`, which it does not keep".to_owned()));
+    }
+    if anchor.write(codec, head.revision)? {
+        volume.sync()?;
+    }
+    Ok(())
+}
+
+fn guarded<Done>(work: impl FnOnce() -> Result<Done, Damage>) -> Result<Done, Refusal> {
+    view::guarded(work).map_err(|StoreError::Damaged { what }| Refusal::Damaged(what))
+}

@@ -1,0 +1,77 @@
+//! The folder that the store lives in and the volume beneath it: its lock, its room, and what is durable.
+
+use rustix::fs::{FlockOperation, flock, fstatvfs, syncfs};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// A folder that only this process uses, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Volume {
+    root: PathBuf,
+    folder: File,
+    syncs: AtomicU64,
+    _lock: File,
+}
+
+impl Volume {
+    /// Opens the folder, and makes it where there is none; nothing when somebody else uses it.
+    pub(super) fn open(root: &Path) -> io::Result<Option<Self>> {
+        fs::create_dir_all(root)?;
+        let root = root.canonicalize()?;
+        let lock = File::options().write(true).create(true).truncate(false).open(root.join("lock"))?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        let folder = File::open(&root)?;
+        Ok(Some(Self { root, folder, syncs: AtomicU64::new(0), _lock: lock }))
+    }
+
+    /// Where the log of sled lies.
+    pub(super) fn database(&self) -> PathBuf {
+        self.root.join("db")
+    }
+
+    /// Where the anchor lies.
+    pub(super) fn anchor(&self) -> PathBuf {
+        self.root.join("anchor")
+    }
+
+    /// Makes the names of the files durable, up to the folder's own.
+    pub(super) fn sync_names(&self) -> io::Result<()> {
+        File::open(self.database())?.sync_all()?;
+        self.folder.sync_all()?;
+        self.root.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    }
+
+    /// Makes all that was written to the volume durable; what fails is never tried again.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        Ok(syncfs(&self.folder)?)
+    }
+
+    /// How often [`Volume::sync`] was called.
+    pub(super) fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
+    }
+
+    /// The room that is left, in bytes.
+    pub(super) fn free(&self) -> io::Result<u64> {
+        let volume = fstatvfs(&self.folder)?;
+        Ok(volume.f_bavail.saturating_mul(volume.f_frsize))
+    }
+
+    /// Whether sled has put a page into a file of its own, which it does not keep consistent with its log.
+    pub(super) fn has_blobs(&self) -> io::Result<bool> {
+        match fs::read_dir(self.database().join("blobs")) {
+            Ok(mut blobs) => Ok(blobs.next().is_some()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
