@@ -1,4 +1,16 @@
 //! A GraphQL document: measured, checked, and taken apart into operations that can be sent alone.
+//!
+//! It knows no schema, no network and no values of variables. The stages, in order: `lex`, `syntax`,
+//! `rules` (with `graph`), `split`.
+
+mod graph;
+pub(crate) mod lex;
+mod limits;
+mod rules;
+mod split;
+mod syntax;
+
+use std::{borrow::Cow, fmt};
 
 /// A document that passed every rule, taken apart.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -70,19 +82,64 @@ pub struct Problem {
     pub column: u32,
 }
 
+/// A problem whose place is a byte of the source.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    at: usize,
+    message: Cow<'static, str>,
+}
+
+impl Refusal {
+    fn new(at: usize, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { at, message: message.into() }
+    }
+}
+
 impl Document {
     /// Measures, reads and checks `source`, and takes it apart.
     ///
     /// # Errors
     ///
-    /// Every rule that it breaks.
-    pub fn parse(_source: &str) -> Result<Self, Vec<Problem>> {
-        Err(Vec::new())
+    /// What keeps it from being stored, in the order of the source: the first thing that cannot be read, or
+    /// else the rules that it breaks, at most 100 of them.
+    pub fn parse(source: &str) -> Result<Self, Vec<Problem>> {
+        let outline = lex::tokens(source).and_then(|tokens| syntax::outline(source, &tokens));
+        let mut outline = outline.map_err(|refusal| located(source, vec![refusal]))?;
+        let mut verdict = rules::judge(&mut outline);
+        if !verdict.problems.is_empty() {
+            return Err(located(source, verdict.problems));
+        }
+        Ok(Self {
+            operations: split::operations(source, &outline, &verdict),
+            fragments: split::fragments(source, &outline),
+            warnings: located(source, std::mem::take(&mut verdict.warnings)),
+        })
     }
 }
 
+/// Finds line and column of each refusal, in one walk through `source`.
+fn located(source: &str, mut refusals: Vec<Refusal>) -> Vec<Problem> {
+    refusals.sort_by_key(|refusal| refusal.at);
+    refusals.truncate(limits::PROBLEMS);
+    let mut characters = source.char_indices().peekable();
+    let (mut line, mut column) = (1, 1);
+    let mut problems = Vec::with_capacity(refusals.len());
+    for Refusal { at, message } in refusals {
+        while let Some((_, character)) = characters.next_if(|(offset, _)| *offset < at) {
+            let carriage_return_of_two =
+                character == '\r' && characters.peek().is_some_and(|(_, next)| *next == '\n');
+            match character {
+                '\n' | '\r' if !carriage_return_of_two => (line, column) = (line + 1, 1),
+                _ => column += 1,
+            }
+        }
+        problems.push(Problem { message: message.into_owned(), line, column });
+    }
+    problems
+}
+
 impl Operation {
-    /// What is sent upstream.
+    /// What is sent upstream: the operation and the fragments that it uses, of its document's `fragments`.
     pub fn text(&self, fragments: &[String]) -> String {
         let mut text = self.source.clone();
         for index in &self.fragments {
@@ -96,14 +153,14 @@ impl Operation {
 }
 
 impl Type {
-    /// Reads a type as GraphQL writes it.
-    pub fn parse(_text: &str) -> Option<Self> {
-        None
+    /// Reads a type as GraphQL writes it, such as `[ID!]!`.
+    pub fn parse(text: &str) -> Option<Self> {
+        syntax::lone_type(text, &lex::tokens(text).ok()?)
     }
 }
 
-impl std::fmt::Display for Type {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Type {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named(name) => formatter.write_str(name),
             Self::List(item) => write!(formatter, "[{item}]"),
