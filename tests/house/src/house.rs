@@ -1,0 +1,370 @@
+//! A house: its processes, its upstream, and the few things that nearly every test does.
+
+use crate::{Client, Process, Reply, Secrets, Upstream};
+use http::Method;
+use serde_json::{Value, json};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// The operator's token of every house.
+pub const ADMIN_TOKEN: &str = "canary-admin-token-0123456789abcdef0123456789";
+/// The credential that every upstream of a house is called with.
+pub const CREDENTIAL: &str = "canary-upstream-credential-0123456789abcdef";
+const EDGE_KEY: &str = "canary-edge-key-0123456789abcdef0123456789abcd";
+const SECRET_KEY: &str = "Y2FuYXJ5LXNlY3JldC1rZXktMDEyMzQ1Njc4OWFiY2Q=";
+
+/// How a house is laid out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shape {
+    /// `portals up`: everything in one process.
+    Up,
+    /// A registry, an executor and this many edges.
+    Split {
+        /// How many edges.
+        edges: usize,
+    },
+}
+
+/// A running house.
+pub struct House {
+    /// What it has in common with every house of its kind.
+    binary: PathBuf,
+    folder: TempDir,
+    arguments: Vec<String>,
+    /// Everything in one process, or the registry.
+    pub registry: Process,
+    /// The executor, where it is a process of its own.
+    pub executor: Option<Process>,
+    /// The edges, where they are processes of their own.
+    pub edges: Vec<Process>,
+    addresses: Addresses,
+    /// The upstream.
+    pub upstream: Upstream,
+    /// The client of [`House::call`] and its like.
+    pub client: Client,
+    /// Every secret that the house was given or has made.
+    pub secrets: Secrets,
+}
+
+/// Where the parts of a house listen.
+#[derive(Clone, Debug, Default)]
+struct Addresses {
+    public: Vec<String>,
+    registry: String,
+    executor: String,
+    ops: Vec<String>,
+}
+
+impl House {
+    /// Opens a house of this shape on free ports, with `arguments` for the edges (or `up`).
+    pub async fn open(binary: &str, shape: Shape, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let binary = PathBuf::from(binary);
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let upstream = Upstream::open().await;
+        let secrets = Secrets::default();
+        for secret in [ADMIN_TOKEN, CREDENTIAL, EDGE_KEY, SECRET_KEY] {
+            secrets.add(secret);
+        }
+        let mut addresses = Addresses::default();
+        let (registry, executor, edges) = match shape {
+            Shape::Up => {
+                (start_up(&binary, folder.path(), &arguments, &mut addresses).await, None, Vec::new())
+            }
+            Shape::Split { edges: count } => {
+                let registry = start_registry(&binary, folder.path(), &mut addresses).await;
+                let executor = start_executor(&binary, folder.path(), &mut addresses).await;
+                let mut edges = Vec::new();
+                for at in 0..count {
+                    edges.push(start_edge(&binary, folder.path(), &arguments, &mut addresses, at).await);
+                }
+                (registry, Some(executor), edges)
+            }
+        };
+        let client = Client::default();
+        let house = Self {
+            binary,
+            folder,
+            arguments,
+            registry,
+            executor,
+            edges,
+            addresses,
+            upstream,
+            client,
+            secrets,
+        };
+        house.ready().await;
+        house
+    }
+
+    /// Waits until every part says that it can serve.
+    pub async fn ready(&self) {
+        for ops in &self.addresses.ops {
+            let url = format!("http://{ops}/readyz");
+            until("it is ready", || async {
+                let reply = self.client.send(Method::GET, &url, &[], "").await;
+                reply.is_ok_and(|reply| reply.status == 200)
+            })
+            .await;
+        }
+    }
+
+    /// The URL of a path at the first edge.
+    pub fn url(&self, path: &str) -> String {
+        self.url_at(0, path)
+    }
+
+    /// The URL of a path at one of the edges.
+    pub fn url_at(&self, edge: usize, path: &str) -> String {
+        format!("http://{}{path}", self.addresses.public[edge])
+    }
+
+    /// The public address of the first edge.
+    pub fn public(&self) -> &str {
+        &self.addresses.public[0]
+    }
+
+    /// The addresses of the registry's and the executor's gRPC.
+    pub fn grpc(&self) -> (&str, &str) {
+        (&self.addresses.registry, &self.addresses.executor)
+    }
+
+    /// Where its state lies.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Calls the management API as the operator.
+    pub async fn manage(&self, method: Method, path: &str, body: Value) -> Reply {
+        let authorization = format!("Bearer {ADMIN_TOKEN}");
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let reply =
+            self.client.send(method, &self.url(path), &headers, body).await.expect("the edge answers");
+        if let Some(token) =
+            serde_json::from_slice::<Value>(&reply.body).ok().as_ref().and_then(|made| made["token"].as_str())
+        {
+            self.secrets.add(token);
+        }
+        reply
+    }
+
+    /// Makes an organization whose upstream is this house's.
+    pub async fn organization(&self, slug: &str, more: Value) {
+        let mut body = json!({"name": slug, "slug": slug, "upstream_url": self.upstream.url(), "upstream_token": CREDENTIAL});
+        merge(&mut body, more);
+        self.manage(Method::POST, "/v2/organizations", body).await.expect(201);
+    }
+
+    /// Makes a portal; its token is the answer.
+    pub async fn portal(&self, organization: &str, slug: &str, document: &str, more: Value) -> String {
+        let mut body = json!({"name": slug, "slug": slug, "query": document});
+        merge(&mut body, more);
+        let path = format!("/v2/organizations/{organization}/portals");
+        let made = self.manage(Method::POST, &path, body).await.expect(201).json();
+        made["token"].as_str().expect("a new portal comes with a token").to_owned()
+    }
+
+    /// Calls a portal through the first edge.
+    pub async fn call(
+        &self,
+        organization: &str,
+        portal: &str,
+        token: &str,
+        variables: impl ToString,
+    ) -> Reply {
+        self.call_at(0, organization, portal, token, variables).await.expect("the edge answers")
+    }
+
+    /// Calls a portal through one of the edges.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong with the connection.
+    pub async fn call_at(
+        &self,
+        edge: usize,
+        organization: &str,
+        portal: &str,
+        token: &str,
+        variables: impl ToString,
+    ) -> Result<Reply, String> {
+        let authorization = format!("Bearer {token}");
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let url = self.url_at(edge, &format!("/organizations/{organization}/portals/{portal}"));
+        self.client.send(Method::POST, &url, &headers, variables.to_string()).await
+    }
+
+    /// Starts the registry (or `up`) again where it was, after it was killed.
+    pub async fn restart_registry(&mut self) {
+        let mut addresses = self.addresses.clone();
+        self.registry = match self.executor {
+            None => start_up(&self.binary, self.folder.path(), &self.arguments, &mut addresses).await,
+            Some(_) => start_registry(&self.binary, self.folder.path(), &mut addresses).await,
+        };
+        self.ready().await;
+    }
+
+    /// Starts the executor again where it was, after it was killed.
+    pub async fn restart_executor(&mut self) {
+        let mut addresses = self.addresses.clone();
+        self.executor = Some(start_executor(&self.binary, self.folder.path(), &mut addresses).await);
+        self.ready().await;
+    }
+
+    /// Starts an edge again where it was, after it was killed.
+    pub async fn restart_edge(&mut self, at: usize) {
+        let mut addresses = self.addresses.clone();
+        let edge = start_edge(&self.binary, self.folder.path(), &self.arguments, &mut addresses, at).await;
+        self.edges[at] = edge;
+        self.ready().await;
+    }
+
+    /// Stops everything in the right order, and searches all that is left for secrets.
+    ///
+    /// # Panics
+    ///
+    /// When a part does not end well, or a secret is found.
+    pub async fn close(mut self) {
+        for ops in &self.addresses.ops {
+            let url = format!("http://{ops}/metrics");
+            let metrics = self.client.send(Method::GET, &url, &[], "").await.expect("it answers").expect(200);
+            self.secrets.assert_absent_in("metrics", &metrics.body);
+        }
+        let parts = self.edges.iter_mut().chain(&mut self.executor).chain(Some(&mut self.registry));
+        for part in parts {
+            part.signal(rustix::process::Signal::TERM);
+            let status = part.ended().await;
+            assert!(status.success(), "a part ended with {status}");
+        }
+        self.secrets.assert_absent_below(self.folder.path());
+    }
+}
+
+/// Asks again and again until it is so.
+///
+/// # Panics
+///
+/// When it does not come to be so within a minute.
+pub async fn until<F: Future<Output = bool>>(what: &str, mut so: impl FnMut() -> F) {
+    let mut tick = tokio::time::interval(Duration::from_millis(10));
+    let asking = async {
+        while !so().await {
+            tick.tick().await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(60), asking).await.is_ok(), "waited in vain: {what}");
+}
+
+fn merge(into: &mut Value, more: Value) {
+    if let (Value::Object(into), Value::Object(more)) = (into, more) {
+        into.extend(more);
+    }
+}
+
+/// The address to listen on: the one of before, or any.
+fn at(before: Option<&String>) -> String {
+    before.filter(|address| !address.is_empty()).cloned().unwrap_or_else(|| "127.0.0.1:0".to_owned())
+}
+
+fn flags(pairs: &[(&str, &str)]) -> Vec<String> {
+    pairs.iter().flat_map(|(name, value)| [format!("--{name}"), (*value).to_owned()]).collect()
+}
+
+fn logging() -> Vec<(&'static str, String)> {
+    vec![("PORTALS_LOG", "trace".to_owned()), ("PORTALS_LOG_FORMAT", "json".to_owned())]
+}
+
+fn keys() -> Vec<(&'static str, String)> {
+    vec![
+        ("PORTALS_SECRET_KEY", SECRET_KEY.to_owned()),
+        ("PORTALS_EDGE_KEY", EDGE_KEY.to_owned()),
+        ("PORTALS_ADMIN_TOKEN", ADMIN_TOKEN.to_owned()),
+    ]
+}
+
+fn environment(wanted: &[&str]) -> Vec<(&'static str, String)> {
+    let mut environment = logging();
+    environment.extend(keys().into_iter().filter(|(name, _)| wanted.contains(name)));
+    environment
+}
+
+async fn start_up(binary: &Path, folder: &Path, more: &[String], addresses: &mut Addresses) -> Process {
+    let mut arguments = vec!["up".to_owned()];
+    arguments.extend(flags(&[
+        ("data-dir", &folder.join("data").display().to_string()),
+        ("listen", &at(addresses.public.first())),
+        ("ops-listen", &at(addresses.ops.first())),
+        ("registry-listen", &at(Some(&addresses.registry))),
+        ("executor-listen", &at(Some(&addresses.executor))),
+    ]));
+    arguments.extend_from_slice(more);
+    let environment = environment(&["PORTALS_SECRET_KEY", "PORTALS_ADMIN_TOKEN"]);
+    let process = Process::start(binary, &arguments, &environment, &folder.join("up.log"));
+    addresses.public = vec![process.address("http").await];
+    addresses.ops = vec![process.address("ops").await];
+    addresses.registry = process.address("registry").await;
+    addresses.executor = process.address("executor").await;
+    process
+}
+
+async fn start_registry(binary: &Path, folder: &Path, addresses: &mut Addresses) -> Process {
+    let mut arguments = vec!["registry".to_owned()];
+    arguments.extend(flags(&[
+        ("data-dir", &folder.join("data").display().to_string()),
+        ("ops-listen", &at(addresses.ops.first())),
+        ("registry-listen", &at(Some(&addresses.registry))),
+    ]));
+    let environment = environment(&["PORTALS_SECRET_KEY", "PORTALS_EDGE_KEY", "PORTALS_ADMIN_TOKEN"]);
+    let process = Process::start(binary, &arguments, &environment, &folder.join("registry.log"));
+    addresses.registry = process.address("registry").await;
+    put(&mut addresses.ops, 0, process.address("ops").await);
+    process
+}
+
+async fn start_executor(binary: &Path, folder: &Path, addresses: &mut Addresses) -> Process {
+    let mut arguments = vec!["executor".to_owned()];
+    arguments.extend(flags(&[
+        ("ops-listen", &at(addresses.ops.get(1))),
+        ("executor-listen", &at(Some(&addresses.executor))),
+    ]));
+    let environment = environment(&["PORTALS_SECRET_KEY"]);
+    let process = Process::start(binary, &arguments, &environment, &folder.join("executor.log"));
+    addresses.executor = process.address("executor").await;
+    put(&mut addresses.ops, 1, process.address("ops").await);
+    process
+}
+
+async fn start_edge(
+    binary: &Path,
+    folder: &Path,
+    more: &[String],
+    addresses: &mut Addresses,
+    number: usize,
+) -> Process {
+    let mut arguments = vec!["edge".to_owned()];
+    arguments.extend(flags(&[
+        ("listen", &at(addresses.public.get(number))),
+        ("ops-listen", &at(addresses.ops.get(number + 2))),
+        ("registry", &format!("http://{}", addresses.registry)),
+        ("executor", &format!("http://{}", addresses.executor)),
+    ]));
+    arguments.extend_from_slice(more);
+    let environment = environment(&["PORTALS_EDGE_KEY"]);
+    let log = folder.join(format!("edge-{number}.log"));
+    let process = Process::start(binary, &arguments, &environment, &log);
+    put(&mut addresses.public, number, process.address("http").await);
+    put(&mut addresses.ops, number + 2, process.address("ops").await);
+    process
+}
+
+fn put(list: &mut Vec<String>, at: usize, value: String) {
+    match list.get_mut(at) {
+        Some(place) => *place = value,
+        None => list.push(value),
+    }
+}
