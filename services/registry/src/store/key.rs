@@ -1,7 +1,10 @@
 //! Keys, ranges of keys and pages of them.
 
 use bytes::Bytes;
-use std::{fmt, ops::Bound};
+use std::{
+    fmt,
+    ops::{Bound, RangeBounds},
+};
 
 /// A table and a name within it. Keys sort as their bytes do, the table first.
 ///
@@ -67,18 +70,30 @@ impl KeyRange {
         }
     }
 
-    /// Without `key` and all before it; `key` lies in the range.
+    /// What of it comes after `key`.
     #[must_use]
     pub fn after(mut self, key: &Key) -> Self {
-        self.from = Bound::Excluded(key.clone());
+        if let Bound::Included(from) | Bound::Excluded(from) = &self.from
+            && key >= from
+        {
+            self.from = Bound::Excluded(key.clone());
+        }
         self
     }
 
-    /// Without `key` and all after it; `key` lies in the range.
+    /// What of it comes before `key`.
     #[must_use]
     pub fn before(mut self, key: &Key) -> Self {
-        self.to = Bound::Excluded(key.clone());
+        match &self.to {
+            Bound::Included(to) | Bound::Excluded(to) if key >= to => {}
+            _ => self.to = Bound::Excluded(key.clone()),
+        }
         self
+    }
+
+    /// Whether `key` lies in it.
+    pub fn contains(&self, key: &Key) -> bool {
+        (self.from.as_ref(), self.to.as_ref()).contains(key)
     }
 
     /// Whether no key can lie in it, in a way that sorted maps refuse to be asked for.

@@ -1,0 +1,105 @@
+//! Kills, power cuts and disks that fail: what was acknowledged is there, what was revoked stays so.
+
+use crate::{
+    child::{Promised, Writer},
+    fixture::{Dice, copy_folder, setting},
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+#[test]
+fn a_killed_process_loses_nothing_that_it_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dice = Dice::new("kills");
+    let mut promised = Promised::default();
+    for _ in 0..setting("PORTALS_TEST_KILLS", 30) {
+        let time = Duration::from_micros(dice.below(200_000));
+        Writer::start(folder.path(), &mut dice, |_| ()).kill_after(time, &mut promised);
+        promised.verify(folder.path());
+    }
+    eprintln!("kills: {} commits were acknowledged", promised.acknowledged);
+}
+
+#[test]
+fn a_power_cut_loses_nothing_that_was_acknowledged() {
+    let work = tempfile::tempdir().unwrap();
+    let Some(library) = powercut(work.path()) else { return };
+    let mut dice = Dice::new("power cuts");
+    let mut promised = Promised::default();
+    let mut disk = work.path().join("disk-0");
+    fs::create_dir(&disk).unwrap();
+    for cut in 1..=setting("PORTALS_TEST_POWERCUTS", 6) {
+        let survives = work.path().join(format!("disk-{cut}"));
+        copy_folder(&disk, &survives);
+        let time = Duration::from_micros(dice.below(600_000));
+        let arrange = |command: &mut Command| {
+            command.env("LD_PRELOAD", &library).env("PC_WATCH", &disk).env("PC_SHADOW", &survives);
+        };
+        Writer::start(&disk, &mut dice, arrange).kill_after(time, &mut promised);
+        remove_unfinished_copies(&survives);
+        promised.verify(&survives);
+        fs::remove_dir_all(&disk).unwrap();
+        disk = survives;
+    }
+    eprintln!("power cuts: {} commits were acknowledged", promised.acknowledged);
+}
+
+#[test]
+fn a_sync_that_fails_ends_the_process_and_loses_nothing_that_was_acknowledged() {
+    let work = tempfile::tempdir().unwrap();
+    let Some(library) = powercut(work.path()) else { return };
+    let folder = work.path().join("disk");
+    let mut dice = Dice::new("failing syncs");
+    let mut promised = Promised::default();
+    promised.verify(&folder);
+    for _ in 0..6 {
+        let before = promised.acknowledged;
+        let fails_at = 30 + dice.below(30);
+        let status = Writer::start(&folder, &mut dice, |command| {
+            command.env("LD_PRELOAD", &library).env("PC_FAIL_AT", fails_at.to_string());
+        })
+        .wait(&mut promised);
+        assert_eq!(status.code(), Some(78), "sync {fails_at}");
+        assert!(promised.acknowledged > before, "sync {fails_at} came before all acknowledgements");
+        promised.verify(&folder);
+    }
+}
+
+/// Builds the library that stands between a process and its disk; nothing where its source is not.
+fn powercut(work: &Path) -> Option<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/tools/powercut.c");
+    if !source.exists() {
+        eprintln!("SKIPPED: there is no {}, so no disk can fail", source.display());
+        return None;
+    }
+    let library = work.join("powercut.so");
+    let built = Command::new("cc")
+        .args(["-O2", "-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(&source)
+        .arg("-ldl")
+        .status();
+    match built {
+        Ok(status) if status.success() => Some(library),
+        failed => {
+            eprintln!("SKIPPED: cc did not build {}: {failed:?}", source.display());
+            None
+        }
+    }
+}
+
+/// The library copies to a name that ends in `.part` first; a real disk has no such files.
+fn remove_unfinished_copies(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            remove_unfinished_copies(&path);
+        } else if path.extension().is_some_and(|extension| extension == "part") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+}

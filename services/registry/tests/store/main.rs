@@ -1,0 +1,10 @@
+//! The store from outside: what every implementation must keep, and what sled must survive.
+
+mod child;
+mod conformance;
+mod crash;
+mod damage;
+mod fixture;
+mod groups;
+mod histories;
+mod opening;
