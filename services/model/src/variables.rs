@@ -1,21 +1,157 @@
-//! A caller's variables, coerced as the operation declares them.
+//! A caller's variables, coerced as the operation declares them (GraphQL October 2021, 6.1.2).
+//!
+//! It knows what the document itself tells: the built-in scalars, lists, non-null and defaults. Of other
+//! named types it knows nothing, and their values pass byte for byte. A number is never rewritten.
 
-use crate::{Fault, Reason, document::Operation, portal::ExtraVariables};
+mod default;
+mod unknown;
+mod value;
+
+use crate::{
+    Fault, Reason,
+    document::{Operation, Type, Variable},
+    fault::{Details, PathSegment, VariableFault},
+    json,
+    portal::ExtraVariables,
+};
+use std::{borrow::Cow, collections::HashMap};
+
+/// The most bad variables that one answer tells of.
+const MAX_FAULTS: usize = 100;
+/// The most names of ignored variables that are kept; the others are ignored as well.
+const MAX_IGNORED: usize = 100;
+/// The most characters of a name that a caller invented and that is told back.
+const MAX_NAME_CHARS: usize = 100;
 
 /// Variables that can be sent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Coerced {
-    /// A JSON object of the variables.
+    /// A JSON object of the variables that the operation uses.
     pub json: Vec<u8>,
-    /// The names that were left out because nobody declared them.
+    /// The names that were left out because the operation does not declare them: at most 100, each cut
+    /// after 100 characters.
     pub ignored: Vec<String>,
 }
 
 /// Coerces the JSON object in `body` to what `operation` declares.
 ///
+/// Nothing but space counts as `{}`. A variable that is declared and never used is checked like the others
+/// and left out. A default takes the place of a missing variable where its JSON is plain from the document;
+/// elsewhere (enums, input objects) the declaration in the operation's source does that upstream.
+///
 /// # Errors
 ///
-/// `BadRequest`, `VariablesInvalid`.
-pub fn coerce(_operation: &Operation, _extra: ExtraVariables, _body: &[u8]) -> Result<Coerced, Fault> {
-    Err(Fault::new(Reason::VariablesInvalid, ""))
+/// `BadRequest` when `body` is no JSON object, is nested over [`json::MAX_DEPTH`] or has a key twice at the
+/// top; `VariablesInvalid` with one entry for each bad variable, at most 100.
+pub fn coerce(operation: &Operation, extra: ExtraVariables, body: &[u8]) -> Result<Coerced, Fault> {
+    let blank = body.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+    let entries = if blank { Ok(Vec::new()) } else { json::object(body) };
+    let entries = entries.map_err(|invalid| {
+        Fault::new(Reason::BadRequest, format!("the body is not a JSON object of variables: {invalid}"))
+    })?;
+    let declared = Declared::new(&operation.variables);
+    let mut given: Vec<Option<&[u8]>> = vec![None; operation.variables.len()];
+    let (mut ignored, mut faults) = (Vec::new(), Vec::new());
+    for entry in &entries {
+        match declared.index(&entry.key).and_then(|index| given.get_mut(index)) {
+            Some(slot) => *slot = Some(entry.value),
+            None if extra == ExtraVariables::Ignore && ignored.len() < MAX_IGNORED => {
+                ignored.push(short(&entry.key));
+            }
+            None if extra == ExtraVariables::Reject && faults.len() < MAX_FAULTS => {
+                faults.push(unknown::fault(&entry.key, &operation.variables));
+            }
+            None => {}
+        }
+    }
+    let mut json = Vec::with_capacity(body.len() + 32);
+    json.push(b'{');
+    for (variable, given) in operation.variables.iter().zip(given) {
+        if let Err(fault) = member(variable, given, &mut json)
+            && faults.len() < MAX_FAULTS
+        {
+            faults.push(fault);
+        }
+    }
+    json.push(b'}');
+    if faults.is_empty() { Ok(Coerced { json, ignored }) } else { Err(invalid(faults)) }
+}
+
+fn invalid(faults: Vec<VariableFault>) -> Fault {
+    let message = match faults.as_slice() {
+        [only] => Cow::Owned(only.message.clone()),
+        several => Cow::Owned(format!("{} variables are not what the operation declares", several.len())),
+    };
+    Fault::new(Reason::VariablesInvalid, message).with(Details::Variables(faults))
+}
+
+/// Writes a variable's name and value to `json`, unless there is nothing to send.
+fn member(variable: &Variable, given: Option<&[u8]>, json: &mut Vec<u8>) -> Result<(), VariableFault> {
+    let start = json.len();
+    if start > 1 {
+        json.push(b',');
+    }
+    json.push(b'"');
+    json.extend_from_slice(variable.name.as_bytes());
+    json.extend_from_slice(b"\":");
+    let sent = match (given, &variable.default) {
+        (Some(value), _) => {
+            let mut path = vec![];
+            value::write(&variable.r#type, value, &mut path, json).map_err(|message| {
+                let at = std::iter::once(PathSegment::Key(variable.name.clone()));
+                let message = format!("variable `${}`{}: {message}", variable.name, shown(&path));
+                let path = at.chain(path.iter().copied().map(PathSegment::Index)).collect();
+                VariableFault { variable: variable.name.clone(), path, message }
+            })?;
+            true
+        }
+        (None, Some(default)) => default::write(&variable.r#type, default, json).is_some(),
+        (None, None) if matches!(variable.r#type, Type::NonNull(_)) => {
+            let message = format!("variable `${}` of type `{}` is required", variable.name, variable.r#type);
+            let path = vec![PathSegment::Key(variable.name.clone())];
+            return Err(VariableFault { variable: variable.name.clone(), path, message });
+        }
+        (None, None) => false,
+    };
+    if !sent || !variable.used {
+        json.truncate(start);
+    }
+    Ok(())
+}
+
+/// A path of indices as it is written behind a variable.
+fn shown(path: &[u32]) -> String {
+    path.iter().map(|index| format!("[{index}]")).collect()
+}
+
+/// A name, cut short where it is too long to be told back.
+fn short(name: &str) -> String {
+    match name.char_indices().nth(MAX_NAME_CHARS) {
+        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
+        None => name.to_owned(),
+    }
+}
+
+/// Finds declared variables by name.
+enum Declared<'a> {
+    /// So few that looking at each is fastest.
+    Few(&'a [Variable]),
+    Many(HashMap<&'a str, usize>),
+}
+
+impl<'a> Declared<'a> {
+    fn new(variables: &'a [Variable]) -> Self {
+        if variables.len() <= 16 {
+            return Self::Few(variables);
+        }
+        let names = variables.iter().enumerate();
+        Self::Many(names.map(|(index, variable)| (variable.name.as_str(), index)).collect())
+    }
+
+    fn index(&self, name: &str) -> Option<usize> {
+        match self {
+            Self::Few(variables) => variables.iter().position(|variable| variable.name == name),
+            Self::Many(names) => names.get(name).copied(),
+        }
+    }
 }

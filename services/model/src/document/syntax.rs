@@ -112,6 +112,7 @@ impl<'s, 't> Parser<'s, 't> {
     }
 
     fn definition(&mut self) -> Result<(), Refusal> {
+        let start = self.peek().start;
         let description = self.description();
         let token = self.peek();
         let at = token.start;
@@ -133,7 +134,7 @@ impl<'s, 't> Parser<'s, 't> {
             (Kind::Name, word) if TYPE_SYSTEM.contains(&word) => {
                 let message =
                     format!("`{word}` defines a schema: only operations and fragments can be stored");
-                Err(Refusal::new(at, message))
+                Err(Refusal::new(start, message))
             }
             (Kind::End, _) if self.at == 0 => Err(Refusal::new(at, "the document is empty")),
             _ => Err(self.expected("`query`, `mutation`, `fragment` or `{`")),

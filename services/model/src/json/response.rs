@@ -1,0 +1,125 @@
+//! Whether an upstream's answer is a GraphQL response (GraphQL over HTTP; October 2021, 7.1).
+
+use super::{
+    InvalidJson,
+    scan::{Scanner, Stop, decoded},
+};
+
+/// How deep an answer may be nested: custom scalars hold trees of their own.
+const MAX_DEPTH: u32 = 1_024;
+
+/// An answer that is no GraphQL response.
+#[derive(Clone, Debug, thiserror::Error, Eq, PartialEq)]
+pub enum NoResponse {
+    /// It is not JSON.
+    #[error("the answer is no JSON: {0}")]
+    NotJson(InvalidJson),
+    /// It is JSON, but no object.
+    #[error("the answer is no JSON object")]
+    NotObject,
+    /// It is an object without `data` and `errors`.
+    #[error("the answer has neither `data` nor `errors`")]
+    NothingOfGraphql,
+}
+
+/// Judges an upstream's answer.
+///
+/// With `complete`, `text` is the whole answer: a JSON object with `data` or `errors`. Without, it is how
+/// the answer begins: as far as it goes, it must be good JSON of an object whose first key is `data`,
+/// `errors` or `extensions`.
+///
+/// # Errors
+///
+/// `NoResponse`.
+pub fn response_head(text: &[u8], complete: bool) -> Result<(), NoResponse> {
+    match std::str::from_utf8(text) {
+        // A character that is cut in two at the end may still be completed.
+        Err(error) if complete || error.error_len().is_some() => {
+            let stop = Stop::new(error.valid_up_to(), "the text is not UTF-8");
+            return Err(NoResponse::NotJson(stop.located(text)));
+        }
+        Ok(_) | Err(_) => {}
+    }
+    match walk(text, complete) {
+        Ok(verdict) => verdict,
+        Err(stop) if stop.short && !complete => Ok(()),
+        Err(stop) => Err(NoResponse::NotJson(stop.located(text))),
+    }
+}
+
+fn walk(text: &[u8], complete: bool) -> Result<Result<(), NoResponse>, Stop> {
+    let mut scanner = Scanner::new(text, MAX_DEPTH);
+    scanner.space();
+    if scanner.peek() != Some(b'{') {
+        if !complete && scanner.peek().is_some() {
+            return Ok(Err(NoResponse::NotObject));
+        }
+        scanner.value(0)?;
+        scanner.end()?;
+        return Ok(Err(NoResponse::NotObject));
+    }
+    scanner.at += 1;
+    let (mut first, mut found) = (true, false);
+    while !scanner.closed(b'}', first)? {
+        let key = decoded(scanner.key()?);
+        found |= matches!(&*key, "data" | "errors");
+        if first && !complete && !found && key != "extensions" {
+            return Ok(Err(NoResponse::NothingOfGraphql));
+        }
+        first = false;
+        scanner.value(1)?;
+    }
+    scanner.end()?;
+    Ok(if found { Ok(()) } else { Err(NoResponse::NothingOfGraphql) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_answer_must_be_a_graphql_response() {
+        for good in [
+            r#"{"data":null}"#,
+            r#" {"errors":[{"message":"é"}]} "#,
+            r#"{"extensions":{},"data":{"a":1e400}}"#,
+            r#"{"label":"x","data":{}}"#,
+        ] {
+            assert_eq!(response_head(good.as_bytes(), true), Ok(()), "{good}");
+        }
+        for bad in [r#"{}"#, r#"{"message":"no"}"#, r#"{"nested":{"data":1}}"#] {
+            assert_eq!(response_head(bad.as_bytes(), true), Err(NoResponse::NothingOfGraphql), "{bad}");
+        }
+        for bad in ["[]", "null", "\"data\"", "[{\"data\":1}]"] {
+            assert_eq!(response_head(bad.as_bytes(), true), Err(NoResponse::NotObject), "{bad}");
+        }
+        for bad in [
+            "",
+            "<html>",
+            "{\"data\":1",
+            "{\"data\":1}}",
+            "{\"data\":}",
+            "{\"data\":01}",
+            "\u{feff}{\"data\":1}",
+        ] {
+            assert!(matches!(response_head(bad.as_bytes(), true), Err(NoResponse::NotJson(_))), "{bad}");
+        }
+        assert!(matches!(response_head(b"{\"data\":\"\xFF\"}", true), Err(NoResponse::NotJson(_))));
+    }
+
+    #[test]
+    fn every_beginning_of_a_response_is_a_good_head() {
+        let whole = r#" {"data":{"é":[1,-2.5e3,true,null,"\u00e9\n"],"o":{}},"errors":[]} "#.as_bytes();
+        for end in 0..=whole.len() {
+            assert_eq!(response_head(&whole[..end], false), Ok(()), "{end}");
+        }
+    }
+
+    #[test]
+    fn a_head_of_something_else_is_refused() {
+        for bad in ["<html>", "[", "{\"message\":", "{\"data\":tru}", "{\"data\":{} \"errors\"", "{data"] {
+            assert!(response_head(bad.as_bytes(), false).is_err(), "{bad}");
+        }
+        assert!(response_head(b"{\"data\":\"\xFF", false).is_err());
+    }
+}

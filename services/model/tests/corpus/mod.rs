@@ -1,0 +1,80 @@
+//! Documents and variables that others wrote, with the verdicts of the reference implementation.
+//!
+//! They are not part of this repository; where they are missing, the tests that use them say so and see
+//! nothing.
+
+use serde_json::Value;
+use std::{fs, path::PathBuf};
+
+const FILES: [&str; 5] = [
+    "buildkite/operations.json",
+    "buildkite/generated_operations.json",
+    "github/operations.json",
+    "github/generated_operations.json",
+    "spec/documents.json",
+];
+
+/// A document and what is known of it.
+pub struct Sample {
+    pub id: String,
+    pub document: String,
+    pub valid_without_schema: bool,
+    /// Rule, line and column of each error.
+    pub errors: Vec<(String, Option<u64>, Option<u64>)>,
+    /// Name and kind of each operation.
+    pub operations: Vec<(Option<String>, String)>,
+    /// Whether it lies in a file of its own.
+    pub large: bool,
+    /// Everything else.
+    #[allow(dead_code, reason = "each test reads its own part")]
+    pub json: Value,
+}
+
+fn folder() -> Option<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    if !folder.is_dir() {
+        eprintln!("SKIPPED: there is no corpus at {}", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+/// A file of the corpus, if there is one.
+pub fn file(name: &str) -> Option<Value> {
+    let text = fs::read(folder()?.join(name)).unwrap();
+    Some(serde_json::from_slice(&text).unwrap())
+}
+
+/// Every document of the corpus.
+pub fn documents() -> Vec<Sample> {
+    let files = FILES.iter().filter_map(|name| file(name));
+    let mut documents = files.map(|mut file| file["documents"].take()).collect::<Vec<_>>();
+    documents.iter_mut().flat_map(|list| std::mem::take(list.as_array_mut().unwrap())).map(sample).collect()
+}
+
+fn sample(json: Value) -> Sample {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let document = match json["document"].as_str() {
+        Some(document) => document.to_owned(),
+        None => {
+            fs::read_to_string(folder().unwrap().join("spec").join(text(&json["document_file"]))).unwrap()
+        }
+    };
+    let errors = json["errors"].as_array().unwrap().iter();
+    let errors = errors.map(|error| {
+        let place = &error["locations"][0];
+        (text(&error["rule"]), place["line"].as_u64(), place["column"].as_u64())
+    });
+    let operations = json["operations"].as_array().unwrap().iter();
+    let operations =
+        operations.map(|operation| (operation["name"].as_str().map(str::to_owned), text(&operation["type"])));
+    Sample {
+        id: text(&json["id"]),
+        large: json["document"].is_null(),
+        document,
+        valid_without_schema: json["valid_without_schema"] == true,
+        errors: errors.collect(),
+        operations: operations.collect(),
+        json,
+    }
+}
