@@ -9,6 +9,7 @@ mod committer;
 mod head;
 mod open;
 mod record;
+mod verify;
 mod view;
 mod volume;
 

@@ -151,32 +151,42 @@ impl Writer {
         Self { process, lines }
     }
 
-    /// Lets it run for `time` after its first acknowledgement, kills it, and notes what it acknowledged.
-    pub(crate) fn kill_after(mut self, time: Duration, promised: &mut Promised) {
-        let mut deadline = Instant::now() + crate::fixture::PATIENCE;
-        let mut acknowledged = 0;
-        while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            if promised.note(&line) {
-                acknowledged += 1;
-                if acknowledged == 1 {
-                    deadline = Instant::now() + time;
-                }
-            }
+    /// Kills it when `time` has passed since its first acknowledgement, and notes what it acknowledged.
+    pub(crate) fn kill_in_the_midst(mut self, time: Duration, promised: &mut Promised) {
+        let before = promised.acknowledged;
+        let deadline = Instant::now() + crate::fixture::PATIENCE;
+        while promised.acknowledged == before {
+            let line = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+            promised.note(&line.expect("the child acknowledges something"));
         }
+        self.note_until(Instant::now() + time, promised);
+        self.kill(promised);
+    }
+
+    /// Kills it when `time` has passed since it was started, whatever it is at.
+    pub(crate) fn kill_early(mut self, time: Duration, promised: &mut Promised) {
+        self.note_until(Instant::now() + time, promised);
+        self.kill(promised);
+    }
+
+    fn note_until(&mut self, deadline: Instant, promised: &mut Promised) {
+        while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            promised.note(&line);
+        }
+    }
+
+    fn kill(mut self, promised: &mut Promised) {
         self.process.kill().unwrap();
         self.lines.iter().for_each(|line| {
             promised.note(&line);
         });
         self.process.wait().unwrap();
-        assert!(acknowledged > 0, "the child has acknowledged nothing");
     }
 
     /// Waits until it ends by itself, and notes what it acknowledged.
     pub(crate) fn wait(mut self, promised: &mut Promised) -> ExitStatus {
         let deadline = Instant::now() + crate::fixture::PATIENCE;
-        while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            promised.note(&line);
-        }
+        self.note_until(deadline, promised);
         // It has closed its output, or is late and must not outlive the test.
         if Instant::now() >= deadline {
             self.process.kill().unwrap();

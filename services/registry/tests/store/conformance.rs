@@ -117,7 +117,8 @@ async fn pages_are_sorted_and_can_be_skipped_into(store: &dyn Store) {
 async fn values_of_every_size_come_back(store: &dyn Store) {
     let sizes = [0, 1, 3_999, 4_000, 4_001, 8_000, 8_001, 65_536, 1 << 20];
     for size in sizes {
-        let value: Bytes = (0..size).map(|at: u32| at.to_le_bytes()[usize::from(at % 3 == 0)]).collect();
+        let value: Bytes =
+            (0..size).map(|at: u32| at.to_le_bytes()[usize::from(at.is_multiple_of(3))]).collect();
         store.commit(Batch::new().put(Key::new(b'v', size.to_be_bytes()), value.clone())).await.unwrap();
         assert_eq!(store.get(&Key::new(b'v', size.to_be_bytes())).unwrap().unwrap().value, value);
     }

@@ -16,12 +16,29 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let mut dice = Dice::new("kills");
     let mut promised = Promised::default();
-    for _ in 0..setting("PORTALS_TEST_KILLS", 30) {
+    for kill in 0..setting("PORTALS_TEST_KILLS", 30) {
         let time = Duration::from_micros(dice.below(200_000));
-        Writer::start(folder.path(), &mut dice, |_| ()).kill_after(time, &mut promised);
+        let writer = Writer::start(folder.path(), &mut dice, |_| ());
+        if kill % 4 == 0 {
+            writer.kill_early(time, &mut promised);
+        } else {
+            writer.kill_in_the_midst(time, &mut promised);
+        }
         promised.verify(folder.path());
     }
     eprintln!("kills: {} commits were acknowledged", promised.acknowledged);
+}
+
+#[test]
+fn a_first_start_may_be_killed_at_any_moment() {
+    let mut dice = Dice::new("first starts");
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut promised = Promised::default();
+        let time = Duration::from_micros(dice.below(60_000));
+        Writer::start(folder.path(), &mut dice, |_| ()).kill_early(time, &mut promised);
+        promised.verify(folder.path());
+    }
 }
 
 #[test]
@@ -39,7 +56,12 @@ fn a_power_cut_loses_nothing_that_was_acknowledged() {
         let arrange = |command: &mut Command| {
             command.env("LD_PRELOAD", &library).env("PC_WATCH", &disk).env("PC_SHADOW", &survives);
         };
-        Writer::start(&disk, &mut dice, arrange).kill_after(time, &mut promised);
+        let writer = Writer::start(&disk, &mut dice, arrange);
+        if cut % 4 == 0 {
+            writer.kill_early(time, &mut promised);
+        } else {
+            writer.kill_in_the_midst(time, &mut promised);
+        }
         remove_unfinished_copies(&survives);
         promised.verify(&survives);
         fs::remove_dir_all(&disk).unwrap();

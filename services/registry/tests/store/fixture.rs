@@ -19,7 +19,7 @@ pub(crate) fn keys() -> PurposeKeys {
 
 /// Opens the store in `folder`; a failure ends the test's process, as it ends the registry's.
 pub(crate) fn try_open(folder: &Path) -> Result<SledStore, OpenError> {
-    SledStore::open(folder, keys(), Options { minimum_free: 0, ..Options::default() })
+    SledStore::open(folder, keys(), Options { minimum_free: 0, ballast: 0, ..Options::default() })
 }
 
 pub(crate) fn open(folder: &Path) -> SledStore {
@@ -30,7 +30,7 @@ pub(crate) fn open(folder: &Path) -> SledStore {
 pub(crate) fn open_observed(folder: &Path) -> (SledStore, mpsc::Receiver<Failure>) {
     let (failures, observed) = mpsc::sync_channel(1);
     let on_failure = Box::new(move |failure| failures.send(failure).unwrap());
-    (SledStore::open(folder, keys(), Options { minimum_free: 0, on_failure }).unwrap(), observed)
+    (SledStore::open(folder, keys(), Options { minimum_free: 0, ballast: 0, on_failure }).unwrap(), observed)
 }
 
 pub(crate) fn key(name: &str) -> Key {

@@ -137,6 +137,22 @@ async fn a_full_volume_refuses_writes_and_serves_reads() {
 }
 
 #[tokio::test]
+async fn a_ballast_is_kept_until_the_volume_is_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |minimum_free| {
+        let options = Options { minimum_free, ballast: 1 << 20, ..Options::default() };
+        SledStore::open(folder.path(), crate::fixture::keys(), options).unwrap()
+    };
+    let ballast = || std::fs::metadata(folder.path().join("ballast")).map_or(0, |file| file.len());
+    drop(open(0));
+    assert_eq!(ballast(), 1 << 20);
+    drop(open(u64::MAX));
+    assert_eq!(ballast(), 0);
+    drop(open(0));
+    assert_eq!(ballast(), 1 << 20);
+}
+
+#[tokio::test]
 async fn after_a_failure_nothing_is_acknowledged_and_reads_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let (store, failures) = open_observed(folder.path());

@@ -47,9 +47,6 @@ pub struct Failure {
     source: Box<dyn Error + Send + Sync>,
 }
 
-/// What to do after a failure.
-pub(super) type OnFailure = Box<dyn Fn(Failure) + Send>;
-
 /// Owns all writing.
 pub(super) struct Committer {
     pub(super) view: Arc<View>,
@@ -57,7 +54,7 @@ pub(super) struct Committer {
     pub(super) anchor: Anchor,
     pub(super) head: Head,
     pub(super) minimum_free: u64,
-    pub(super) on_failure: OnFailure,
+    pub(super) on_failure: Box<dyn Fn(Failure) + Send>,
 }
 
 /// Batches that become durable together.

@@ -1,6 +1,6 @@
 //! The head: what the store as a whole must be, written with every commit and checked when it is opened.
 
-use super::record::{self, Codec, Damage, Extent, HEAD, PART, RECORD};
+use super::record::{Codec, Damage, Extent, HEAD};
 use crate::store::Revision;
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub(super) struct Head {
     pub(super) revision: Revision,
     pub(super) counts: BTreeMap<u8, u64>,
-    sum: u128,
+    pub(super) sum: u128,
 }
 
 impl Head {
@@ -40,7 +40,8 @@ impl Head {
         codec.seal(HEAD, self.revision, &plain)
     }
 
-    fn decode(codec: &Codec, stored: &[u8]) -> Result<Self, Damage> {
+    /// Reads what [`Head::encode`] made.
+    pub(super) fn decode(codec: &Codec, stored: &[u8]) -> Result<Self, Damage> {
         let damaged = || Damage("the head record cannot be read".to_owned());
         let (revision, plain) = codec.open(HEAD, stored).map_err(|_| {
             Damage("the head record is damaged or was sealed with another secret key".to_owned())
@@ -57,47 +58,5 @@ impl Head {
             return Err(damaged());
         }
         Ok(Self { revision, counts, sum: u128::from_be_bytes(*sum) })
-    }
-
-    /// Reads the head and every record, and compares; nothing where sled holds nothing.
-    pub(super) fn verify(codec: &Codec, tree: &sled::Tree) -> Result<Option<Self>, Damage> {
-        let mut claimed = None;
-        let mut found = Self::default();
-        for item in tree.iter() {
-            let (place, stored) = item.map_err(|error| Damage(format!("sled cannot read: {error}")))?;
-            let Some((kind, key)) = place.split_first() else {
-                return Err(Damage("there is a record without a key".to_owned()));
-            };
-            if *place == *HEAD {
-                claimed = Some(Self::decode(codec, &stored)?);
-                continue;
-            }
-            let (revision, _) = codec.open(&place, &stored)?;
-            found.revision = found.revision.max(revision);
-            found.sum = found.sum.wrapping_add(record::tag(&stored));
-            match (*kind, key.first()) {
-                (RECORD, Some(table)) => *found.counts.entry(*table).or_default() += 1,
-                (PART, Some(_)) => {}
-                _ => return Err(Damage(format!("there is a foreign record at {}", place.escape_ascii()))),
-            }
-        }
-        let Some(claimed) = claimed else {
-            return if found == Self::default() {
-                Ok(None)
-            } else {
-                Err(Damage("the head record is missing".to_owned()))
-            };
-        };
-        if claimed.counts != found.counts || claimed.sum != found.sum || claimed.revision < found.revision {
-            let records = |head: &Self| head.counts.values().sum::<u64>();
-            return Err(Damage(format!(
-                "{} records up to revision {} were found, which are not the {} of revision {} that were written",
-                records(&found),
-                found.revision,
-                records(&claimed),
-                claimed.revision,
-            )));
-        }
-        Ok(Some(claimed))
     }
 }

@@ -3,9 +3,10 @@
 use super::{
     QUEUE, SledStore,
     anchor::Anchor,
-    committer::{self, Committer, OnFailure},
+    committer::{self, Committer, Failure},
     head::Head,
     record::{Codec, Damage, HEAD},
+    verify,
     view::{self, View},
     volume::Volume,
 };
@@ -25,20 +26,27 @@ const CACHE_BYTES: u64 = 64 << 20;
 pub struct Options {
     /// Below so many free bytes of the volume, batches are refused.
     pub minimum_free: u64,
+    /// The size in bytes of a file that is kept for a full volume, on which sled could not be opened: where
+    /// there is less room than `minimum_free` it makes way.
+    pub ballast: u64,
     /// Called once, by the committer, when storage has failed; nothing is committed after it.
-    pub on_failure: OnFailure,
+    pub on_failure: Box<dyn Fn(Failure) + Send>,
 }
 
 impl Default for Options {
-    /// Leaves 256 MiB free; logs a failure and ends the process with exit code 78.
+    /// Leaves 256 MiB free, and keeps 64 MiB of them; logs a failure and ends the process with exit code 78.
     fn default() -> Self {
-        Self { minimum_free: 256 << 20, on_failure: Box::new(committer::end_process) }
+        Self { minimum_free: 256 << 20, ballast: 64 << 20, on_failure: Box::new(committer::end_process) }
     }
 }
 
 impl fmt::Debug for Options {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Options").field("minimum_free", &self.minimum_free).finish_non_exhaustive()
+        formatter
+            .debug_struct("Options")
+            .field("minimum_free", &self.minimum_free)
+            .field("ballast", &self.ballast)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,8 +120,9 @@ fn start(volume: Volume, codec: Codec, options: Options) -> Result<SledStore, Re
     if anchored.is_some() && !volume.database().exists() {
         return Err(Refusal::Damaged("the folder `db` is missing".to_owned()));
     }
+    volume.trim(options.minimum_free, options.ballast)?;
     let tree = open_sled(&volume)?;
-    let found = guarded(|| Head::verify(&codec, &tree))?;
+    let found = guarded(|| verify::verify(&codec, &tree))?;
     let head = match (found, anchored) {
         (Some(head), Some(anchored)) if head.revision >= anchored => head,
         // The first start ended between the head and the anchor.

@@ -42,6 +42,9 @@ pub(super) struct Extent {
     pub(super) sum: u128,
 }
 
+/// A key in sled and what lies under it.
+pub(super) type Sealed = (Vec<u8>, Vec<u8>);
+
 /// The key in sled of the record under `key`.
 pub(super) fn record_key(key: &Key) -> Vec<u8> {
     [&[RECORD], key.as_bytes()].concat()
@@ -83,19 +86,14 @@ impl Codec {
     }
 
     /// The keys and values in sled that hold `value`, and their extent.
-    pub(super) fn encode(
-        &self,
-        key: &Key,
-        revision: Revision,
-        value: &[u8],
-    ) -> (Vec<(Vec<u8>, Vec<u8>)>, Extent) {
+    pub(super) fn encode(&self, key: &Key, revision: Revision, value: &[u8]) -> (Vec<Sealed>, Extent) {
         let (first, rest) = value.split_at_checked(PART_BYTES).unwrap_or((value, &[]));
         let parts = u32::try_from(rest.chunks(PART_BYTES).len()).expect("a batch has fewer bytes");
         let whole = [parts.to_be_bytes().as_slice(), first].concat();
         let places = (0..parts).map(|number| part_key(key, revision, number));
         let plains =
             std::iter::once((record_key(key), whole.as_slice())).chain(places.zip(rest.chunks(PART_BYTES)));
-        let stored: Vec<_> = plains
+        let stored: Vec<Sealed> = plains
             .map(|(place, plain)| {
                 let sealed = self.seal(&place, revision, plain);
                 (place, sealed)

@@ -1,6 +1,9 @@
 //! The folder that the store lives in and the volume beneath it: its lock, its room, and what is durable.
 
-use rustix::fs::{FlockOperation, flock, fstatvfs, syncfs};
+use rustix::{
+    fs::{FallocateFlags, FlockOperation, fallocate, flock, fstatvfs, syncfs},
+    io::Errno,
+};
 use std::{
     fs::{self, File},
     io,
@@ -25,7 +28,7 @@ impl Volume {
         let lock = File::options().write(true).create(true).truncate(false).open(root.join("lock"))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            Err(Errno::WOULDBLOCK) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
         let folder = File::open(&root)?;
@@ -55,6 +58,26 @@ impl Volume {
         Ok(syncfs(&self.folder)?)
     }
 
+    /// Keeps a ballast of `bytes` where there is more room than `minimum`, and drops it where there is less.
+    pub(super) fn trim(&self, minimum: u64, bytes: u64) -> io::Result<()> {
+        let path = self.root.join("ballast");
+        let free = self.free()?;
+        if free < minimum || bytes == 0 {
+            return match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            };
+        }
+        if path.exists() || free < minimum.saturating_add(bytes) {
+            return Ok(());
+        }
+        match fallocate(File::create(&path)?, FallocateFlags::empty(), 0, bytes) {
+            // A volume that cannot set room aside goes without.
+            Ok(()) | Err(Errno::OPNOTSUPP) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// How often [`Volume::sync`] was called.
     pub(super) fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed)
@@ -73,5 +96,12 @@ impl Volume {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+}
+
+impl Drop for Volume {
+    /// Makes durable what sled has put in order while it was closed; nothing was promised of it.
+    fn drop(&mut self) {
+        let _ = syncfs(&self.folder);
     }
 }
