@@ -1,0 +1,277 @@
+//! Variables: what is taken, what is refused, and the bytes that are sent.
+
+mod corpus;
+
+use model::{
+    Fault, Reason,
+    document::{Document, Operation, Type},
+    fault::{Details, PathSegment},
+    portal::ExtraVariables,
+    variables::{Coerced, coerce},
+};
+use serde_json::Value;
+
+fn operation(source: &str) -> Operation {
+    Document::parse(source).unwrap().operations.remove(0)
+}
+
+fn sent(source: &str, body: &str) -> String {
+    let coerced = coerce(&operation(source), ExtraVariables::Reject, body.as_bytes()).unwrap();
+    String::from_utf8(coerced.json).unwrap()
+}
+
+fn refused(source: &str, body: &[u8]) -> Fault {
+    coerce(&operation(source), ExtraVariables::Reject, body).unwrap_err()
+}
+
+/// Path and message of each bad variable.
+fn told(source: &str, body: &str) -> Vec<String> {
+    let fault = refused(source, body.as_bytes());
+    assert_eq!(fault.reason(), Reason::VariablesInvalid, "{fault}");
+    let Details::Variables(faults) = fault.details() else { panic!("{fault:?}") };
+    let segment = |segment: &PathSegment| match segment {
+        PathSegment::Key(key) => key.clone(),
+        PathSegment::Index(index) => index.to_string(),
+    };
+    let path = |path: &[PathSegment]| path.iter().map(segment).collect::<Vec<_>>().join(".");
+    faults.iter().map(|fault| format!("{} | {}", path(&fault.path), fault.message)).collect()
+}
+
+const BUILT_IN: [&str; 5] = ["Int", "Float", "String", "Boolean", "ID"];
+
+fn named(r#type: &Type) -> &str {
+    match r#type {
+        Type::Named(name) => name,
+        Type::List(inner) | Type::NonNull(inner) => named(inner),
+    }
+}
+
+/// Whether the document alone tells every type.
+fn needs_no_schema(operation: &Operation) -> bool {
+    operation.variables.iter().all(|variable| BUILT_IN.contains(&named(&variable.r#type)))
+}
+
+/// Whether two values are the same but for how a number or an ID is written.
+fn same(ours: &Value, theirs: &Value) -> bool {
+    match (ours, theirs) {
+        (Value::Number(ours), Value::Number(theirs)) => ours.as_f64() == theirs.as_f64(),
+        (Value::Number(ours), Value::String(theirs)) => {
+            ours.as_f64().unwrap() == theirs.parse::<f64>().unwrap_or(f64::NAN)
+        }
+        (Value::Array(ours), Value::Array(theirs)) => {
+            ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| same(ours, theirs))
+        }
+        (Value::Object(ours), Value::Object(theirs)) => {
+            let both =
+                |(key, value): (&String, &Value)| theirs.get(key).is_some_and(|other| same(value, other));
+            ours.len() == theirs.len() && ours.iter().all(both)
+        }
+        (ours, theirs) => ours == theirs,
+    }
+}
+
+#[test]
+fn the_reference_implementation_agrees_on_every_raw_case() {
+    let Some(file) = corpus::file("spec/variables.json") else { return };
+    for case in file["cases"].as_array().unwrap() {
+        let operation = operation(case["document"].as_str().unwrap());
+        let id = &case["id"];
+        let Some(body) = case["variables_json"].as_str() else { panic!("{id}") };
+        // It takes what no operation declares; so does a portal that is told to.
+        let coerced = coerce(&operation, ExtraVariables::Ignore, body.as_bytes());
+        let ok = case["ok"] == true;
+        if ok || needs_no_schema(&operation) {
+            assert_eq!(coerced.is_ok(), ok, "{id} {} {body:.200} {:?}", case["document"], coerced.err());
+        }
+        if let Ok(Coerced { json, .. }) = coerced
+            && needs_no_schema(&operation)
+            && let (Ok(ours), theirs) = (serde_json::from_slice::<Value>(&json), &case["coerced"])
+            && !theirs.is_null()
+        {
+            assert!(same(&ours, theirs), "{id}: {ours} but {theirs}");
+        }
+    }
+}
+
+#[test]
+fn the_reference_implementation_agrees_on_the_variables_of_real_documents() {
+    for sample in corpus::documents() {
+        let Ok(document) = Document::parse(&sample.document) else { continue };
+        let cases = |list: &str| sample.json["variables"][list].as_array().cloned().unwrap_or_default();
+        let find = |case: &Value| {
+            let name = case["operation"].as_str();
+            document.operations.iter().find(|operation| operation.name.as_deref() == name).unwrap()
+        };
+        for case in cases("correct") {
+            let body = case["variables"].to_string();
+            let extra = case["case"].as_str().is_some_and(|name| name.starts_with("extra_unknown_variable"));
+            let strict = coerce(find(&case), ExtraVariables::Reject, body.as_bytes());
+            assert_eq!(strict.is_err(), extra, "{} {case} {:?}", sample.id, strict.err());
+            let lenient = coerce(find(&case), ExtraVariables::Ignore, body.as_bytes()).unwrap();
+            assert_eq!(lenient.ignored.is_empty(), !extra, "{} {case}", sample.id);
+        }
+        for case in cases("incorrect") {
+            let operation = find(&case);
+            let at = case["at"].as_str().or(case["at"][0].as_str()).unwrap_or_default();
+            let name = at.split(['.', '[']).next().unwrap_or_default().trim_start_matches('$');
+            let variable = operation.variables.iter().find(|variable| variable.name == name);
+            let known = variable.is_some_and(|variable| BUILT_IN.contains(&named(&variable.r#type)));
+            let body = case["variables"].to_string();
+            let coerced = coerce(operation, ExtraVariables::Ignore, body.as_bytes());
+            let absent = ["missing_required", "null_for_non_null"].map(Value::from).contains(&case["reason"]);
+            let told = known || absent && at == format!("${name}");
+            assert!(coerced.is_err() || !told, "{} {case}", sample.id);
+        }
+    }
+}
+
+#[test]
+fn an_empty_body_counts_as_an_empty_object() {
+    for body in ["", " \r\n\t", "{}", " { } "] {
+        assert_eq!(sent("query($a: Int) { a(b: $a) }", body), "{}");
+    }
+}
+
+#[test]
+fn a_body_that_is_no_object_is_a_bad_request_with_its_place() {
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(128), "]".repeat(128));
+    for (body, place) in [
+        (&b"[]"[..], "line 1, column 1"),
+        (b"null", "line 1, column 1"),
+        (b"{\"a\":1,\n \"a\":2}", "line 2, column 2"),
+        (b"{\"a\":1,\n \"\\u0061\":2}", "line 2, column 2"),
+        (b"{\"\xC3\xA9\":1,}", "line 1, column 8"),
+        (b"{\"a\":\"\xFF\"}", "line 1, column 7"),
+        (b"\xEF\xBB\xBF{}", "line 1, column 1"),
+        (b"{} x", "line 1, column 4"),
+        (b"{\"a\":01}", "line 1, column 7"),
+        (b"{\"a\":+1}", "line 1, column 6"),
+        (b"{\"a\":NaN}", "line 1, column 6"),
+        (b"{\"a\":1.}", "line 1, column 8"),
+        (b"{'a':1}", "line 1, column 2"),
+        (b"{\"a\":\"\n\"}", "line 1, column 7"),
+        (b"{\"a\":\"\\x\"}", "line 1, column 8"),
+        (b"{\"a\":[1,]}", "line 1, column 9"),
+        (b"{\"a\" 1}", "line 1, column 6"),
+        (b"{\"a\":{\"b\":1", "line 1, column 12"),
+        (b"{\"a\":1\0}", "line 1, column 7"),
+        (deep.as_bytes(), "line 1, column 133"),
+    ] {
+        let fault = refused("query($a: X) { a(b: $a) }", body);
+        assert_eq!(fault.reason(), Reason::BadRequest);
+        assert!(fault.message().contains(place), "{} {fault}", String::from_utf8_lossy(body));
+    }
+    let fine = format!("{{\"a\":{}{}}}", "[".repeat(127), "]".repeat(127));
+    assert_eq!(sent("query($a: X) { a(b: $a) }", &fine), fine);
+}
+
+#[test]
+fn what_came_is_sent_byte_for_byte() {
+    for (r#type, value) in [
+        ("X", "1234567890123456789012345678901234567890"),
+        ("X", "{\"b\" : [ 1.0, -0, 1E+2 ],\"b\":\"\\u00e9\\/\"}"),
+        ("X!", "1e400"),
+        ("[X]", "[ 1 , [2] ]"),
+        ("Float", "1.000000000000000000000000000001"),
+        ("[Int!]", "[ 1 , 2.0 ]"),
+        ("String", "\"\\ud83d\""),
+        ("ID", "123456789012345678901234567890"),
+    ] {
+        let source = format!("query($a: {type}) {{ a(b: $a) }}", r#type = r#type);
+        assert_eq!(sent(&source, &format!("{{ \"a\" : {value} }}")), format!("{{\"a\":{value}}}"));
+    }
+}
+
+#[test]
+fn a_single_value_becomes_a_list_at_every_level() {
+    for (r#type, value, expected) in [
+        ("[Int]", "1", "[1]"),
+        ("[[Int!]!]!", "1", "[[1]]"),
+        ("[[Int]]", "[1, [2 ,3], null]", "[[1],[2 ,3],null]"),
+        ("[Int]", "null", "null"),
+        ("[X]", "{\"a\": 1}", "[{\"a\": 1}]"),
+        ("[[X]]", "[ \"a\" ]", "[[\"a\"]]"),
+    ] {
+        let source = format!("query($a: {type}) {{ a(b: $a) }}", r#type = r#type);
+        assert_eq!(sent(&source, &format!("{{\"a\":{value}}}")), format!("{{\"a\":{expected}}}"));
+    }
+}
+
+#[test]
+fn a_default_takes_the_place_of_what_is_missing_and_of_nothing_else() {
+    for (declared, expected) in [
+        ("Int = 3", "{\"a\":3}"),
+        ("Int! = 3", "{\"a\":3}"),
+        ("[Int] = 3", "{\"a\":[3]}"),
+        ("[[Int]] = [1, [2, 3] null]", "{\"a\":[[1],[2,3],null]}"),
+        ("Float = 1", "{\"a\":1}"),
+        ("Float = -1.5E+3", "{\"a\":-1.5E+3}"),
+        ("Boolean = true", "{\"a\":true}"),
+        ("ID = 5", "{\"a\":\"5\"}"),
+        ("X = null", "{\"a\":null}"),
+        ("String = \"a\\\"\\u{e9}\\t\"", "{\"a\":\"a\\\"é\\u0009\"}"),
+        (
+            "String = \"\"\"\n    one\n      two \\\"\"\"\n\n  \"\"\"",
+            "{\"a\":\"one\\u000a  two \\\"\\\"\\\"\"}",
+        ),
+        ("[String!] = []", "{\"a\":[]}"),
+        // Only a schema could tell these; the declaration goes upstream as it is.
+        ("Color = RED", "{}"),
+        ("[Color!] = [RED]", "{}"),
+        ("Filter = {limit: 3}", "{}"),
+        ("Date = 1", "{}"),
+        ("Int = \"x\"", "{}"),
+        ("Int! = null", "{}"),
+    ] {
+        let source = format!("query($z: Int, $a: {declared}, $b: Int) {{ a(b: $a, c: $b, z: $z) }}");
+        assert_eq!(sent(&source, "{}"), expected, "{declared}");
+        let both = expected.replace('{', "{\"z\":1,").replace('}', ",\"b\":2}").replace(",,", ",");
+        assert_eq!(sent(&source, "{\"b\":2,\"z\":1}"), both, "{declared}");
+    }
+    assert_eq!(sent("query($a: Int = 3) { a(b: $a) }", "{\"a\":null}"), "{\"a\":null}");
+    assert_eq!(told("query($a: Int! = 3) { a(b: $a) }", "{\"a\":null}").len(), 1);
+}
+
+#[test]
+fn each_bad_variable_is_told_once_with_its_path() {
+    let source =
+        "query($a: Int!, $b: [[Int!]], $c: ID, $d: Boolean!, $e: String) { a(b: [$a, $b, $c, $d, $e]) }";
+    let long = format!("{{\"a\":1.5,\"b\":[[1],[2,null,\"x\"]],\"c\":{{}},\"e\":{}}}", "9".repeat(99));
+    assert_eq!(
+        told(source, &long),
+        [
+            "a | variable `$a`: expected `Int`, a whole number from -2147483648 to 2147483647, found 1.5",
+            "b.1.1 | variable `$b`[1][1]: expected `Int!`, found null",
+            "c | variable `$c`: expected `ID`, a string or a whole number, found an object",
+            "d | variable `$d` of type `Boolean!` is required",
+            "e | variable `$e`: expected `String`, a string, found a long number",
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_variable_is_refused_with_the_nearest_name_or_left_out() {
+    let source = "query($pipelineSlug: ID, $limit: Int) { a(b: $pipelineSlug, c: $limit) }";
+    let body = "{\"pipeline_slug\":\"x\",\"limit\":1}";
+    assert_eq!(
+        told(source, body),
+        [
+            "pipeline_slug | variable `$pipeline_slug` is not declared by the operation: is `$pipelineSlug` meant?"
+        ]
+    );
+    let coerced = coerce(&operation(source), ExtraVariables::Ignore, body.as_bytes()).unwrap();
+    assert_eq!(coerced.json, b"{\"limit\":1}");
+    assert_eq!(coerced.ignored, ["pipeline_slug"]);
+    assert_eq!(
+        told("{ a }", "{\"x\":1}"),
+        ["x | variable `$x` is not declared by the operation, which has none"]
+    );
+}
+
+#[test]
+fn an_unused_variable_is_checked_and_not_sent() {
+    let source = "query($a: Int!, $b: Int) { a(b: $b) }";
+    assert_eq!(sent(source, "{\"a\":1,\"b\":2}"), "{\"b\":2}");
+    assert_eq!(told(source, "{\"b\":2}").len(), 1);
+    assert_eq!(told(source, "{\"a\":\"x\"}").len(), 1);
+}
