@@ -71,6 +71,27 @@ fn a_power_cut_loses_nothing_that_was_acknowledged() {
 }
 
 #[test]
+fn a_power_cut_during_the_first_start_leaves_a_store_that_starts() {
+    let work = tempfile::tempdir().unwrap();
+    let Some(library) = powercut(work.path()) else { return };
+    let mut dice = Dice::new("first power cuts");
+    for cut in 0..setting("PORTALS_TEST_POWERCUTS", 6) {
+        let (disk, survives) =
+            (work.path().join(format!("disk-{cut}")), work.path().join(format!("rest-{cut}")));
+        fs::create_dir(&disk).unwrap();
+        fs::create_dir(&survives).unwrap();
+        let mut promised = Promised::default();
+        let time = Duration::from_micros(dice.below(120_000));
+        let arrange = |command: &mut Command| {
+            command.env("LD_PRELOAD", &library).env("PC_WATCH", &disk).env("PC_SHADOW", &survives);
+        };
+        Writer::start(&disk, &mut dice, arrange).kill_early(time, &mut promised);
+        remove_unfinished_copies(&survives);
+        promised.verify(&survives);
+    }
+}
+
+#[test]
 fn a_sync_that_fails_ends_the_process_and_loses_nothing_that_was_acknowledged() {
     let work = tempfile::tempdir().unwrap();
     let Some(library) = powercut(work.path()) else { return };

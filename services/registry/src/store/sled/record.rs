@@ -135,3 +135,51 @@ impl Codec {
         Ok(Record { entry, extent: Extent { revision, parts, sum } })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{
+        Secret,
+        key::{Keyring, Purpose},
+    };
+
+    /// A record of format 1 as it was once written, in hexadecimal. It must be readable for ever.
+    const GOLDEN: &str = "010000000000000102d1cb8ec980f2a1c0f38aba6cc6511782892bd055b5a992e31f824d\
+        d6e48bbed0b20869c7e686bde8be2fee";
+
+    fn codec() -> Codec {
+        let keyring = Keyring::parse(&Secret::new("cG9ydGFscyBwb3J0YWxzIHBvcnRhbHMgcG9ydGFscyE=")).unwrap();
+        Codec::new(keyring.keys(Purpose::Store))
+    }
+
+    fn no_parts(_: &[u8]) -> Result<Option<Vec<u8>>, Damage> {
+        Ok(None)
+    }
+
+    #[test]
+    fn a_record_of_format_1_is_still_read() {
+        let digits = GOLDEN.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        let stored: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+        let key = Key::new(7, "golden");
+        let record = codec().decode(key.clone(), &stored, no_parts).unwrap();
+        assert_eq!(record.entry, Entry { key, value: "a value".into(), revision: 258 });
+    }
+
+    #[test]
+    fn a_record_of_another_format_is_not_guessed_at() {
+        let key = Key::new(7, "golden");
+        let (mut stored, _) = codec().encode(&key, 258, b"a value");
+        let (_, sealed) = &mut stored[0];
+        sealed[0] = 2;
+        assert!(codec().decode(key, sealed, no_parts).is_err());
+    }
+
+    #[test]
+    fn what_is_stored_under_one_key_stays_small() {
+        let (stored, extent) = codec().encode(&Key::new(7, ""), u64::MAX, &[0; 1 << 20]);
+        assert_eq!(stored.len(), 263);
+        assert_eq!(extent.parts, 262);
+        assert!(stored.iter().all(|(_, sealed)| sealed.len() <= 4_096));
+    }
+}

@@ -194,3 +194,53 @@ fn order<'a, Stored>(
         }),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::record::part_key, *};
+    use model::{
+        Secret,
+        key::{Keyring, Purpose},
+    };
+
+    fn damaged(key: &Key, damage: impl Fn(&sled::Db, &Codec)) -> (StoreError, StoreError) {
+        let keyring = Keyring::parse(&Secret::new("cG9ydGFscyBwb3J0YWxzIHBvcnRhbHMgcG9ydGFscyE=")).unwrap();
+        let codec = Codec::new(keyring.keys(Purpose::Store));
+        let tree = sled::Config::new().temporary(true).open().unwrap();
+        for (place, sealed) in codec.encode(key, 1, &[7; 10_000]).0 {
+            tree.insert(place, sealed).unwrap();
+        }
+        damage(&tree, &codec);
+        let view = View::new(tree, codec, &Head::default());
+        let scan = Scan::first(1, KeyRange::table(key.table()));
+        (view.get(key).unwrap_err(), view.scan(&scan).unwrap_err())
+    }
+
+    #[test]
+    fn a_damaged_record_is_read_as_damaged_and_not_as_something_else() {
+        let key = Key::new(b'k', "a");
+        let place = record_key(&key);
+        let part = part_key(&key, 1, 1);
+        let unreadable = |place: &[u8]| {
+            let what = format!("the record at {} cannot be opened", place.escape_ascii());
+            (StoreError::Damaged { what: what.clone() }, StoreError::Damaged { what })
+        };
+        for length in [0, 1, 9, 100] {
+            let cut = damaged(&key, |tree, _| drop(tree.insert(place.clone(), vec![1; length]).unwrap()));
+            assert_eq!(cut, unreadable(&place), "{length} bytes");
+        }
+        let moved = damaged(&key, |tree, codec| {
+            drop(tree.insert(part.clone(), codec.seal(&record_key(&Key::new(b'k', "b")), 1, &[7])).unwrap());
+        });
+        assert_eq!(moved, unreadable(&part));
+        let (got, scanned) = damaged(&key, |tree, _| drop(tree.remove(part.clone()).unwrap()));
+        assert_eq!(got, StoreError::Damaged { what: "part 1 of 107:a is missing".to_owned() });
+        assert_eq!(got, scanned);
+    }
+
+    #[test]
+    fn a_read_that_panics_is_damage() {
+        let read = guarded(|| -> Result<(), Damage> { panic!("as sled does") });
+        assert_eq!(read, Err(StoreError::Damaged { what: "sled panicked".to_owned() }));
+    }
+}
