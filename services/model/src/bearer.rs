@@ -136,7 +136,7 @@ mod tests {
         assert!(bearer.is(BearerKind::PortalToken));
         assert!(!bearer.is(BearerKind::AccessToken));
         let mut typo = bearer.expose().to_owned();
-        typo.replace_range(10..11, if &typo[10..11] == "A" { "B" } else { "A" });
+        typo.replace_range(10..11, if typo.as_bytes()[10] == b'A' { "B" } else { "A" });
         assert!(!Bearer::parse(&typo).unwrap().is(BearerKind::PortalToken));
     }
 

@@ -103,8 +103,7 @@ impl Document {
     /// What keeps it from being stored, in the order of the source: the first thing that cannot be read, or
     /// else the rules that it breaks, at most 100 of them.
     pub fn parse(source: &str) -> Result<Self, Vec<Problem>> {
-        let outline = lex::tokens(source).and_then(|tokens| syntax::outline(source, &tokens));
-        let mut outline = outline.map_err(|refusal| located(source, vec![refusal]))?;
+        let mut outline = outline(source).map_err(|refusal| located(source, vec![refusal]))?;
         let mut verdict = rules::judge(&mut outline);
         if !verdict.problems.is_empty() {
             return Err(located(source, verdict.problems));
@@ -114,6 +113,17 @@ impl Document {
             fragments: split::fragments(source, &outline),
             warnings: located(source, std::mem::take(&mut verdict.warnings)),
         })
+    }
+}
+
+/// Reads `source`; of what cannot be read, the first place counts.
+fn outline(source: &str) -> Result<syntax::Outline<'_>, Refusal> {
+    match lex::tokens(source) {
+        Ok(tokens) => syntax::outline(source, &tokens),
+        Err(lex::Stopped { tokens, refusal }) => match syntax::outline(source, &tokens) {
+            Err(earlier) if earlier.at < refusal.at && !tokens.is_empty() => Err(earlier),
+            Ok(_) | Err(_) => Err(refusal),
+        },
     }
 }
 

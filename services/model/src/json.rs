@@ -8,8 +8,8 @@ mod response;
 mod scan;
 
 pub use response::{NoResponse, response_head};
-pub(crate) use scan::decoded;
-pub use scan::{Kind, elements, kind, object};
+pub use scan::object;
+pub(crate) use scan::{Kind, decoded, elements, kind};
 
 use std::borrow::Cow;
 

@@ -1,5 +1,13 @@
 //! Whatever comes in, an answer comes soon and nothing panics.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, and says aloud what it skips"
+)]
+
 use model::{
     Reason,
     document::{Document, Type},
@@ -54,7 +62,7 @@ fn bombs() -> Vec<(&'static str, String, bool)> {
         (
             "a chain for each operation",
             format!("{many_to_many} {short_chain} fragment F1400 on T {{ a }}"),
-            true,
+            false,
         ),
         ("a ring", format!("{{...F0}} {ring}"), false),
         ("unknown spreads", format!("{{{}}}", "...F ".repeat(20_000)), false),

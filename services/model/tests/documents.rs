@@ -1,5 +1,13 @@
 //! Documents: what is stored, what is refused and where, and what is sent of them.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, and says aloud what it skips"
+)]
+
 mod corpus;
 
 use corpus::Sample;
@@ -134,6 +142,7 @@ fn a_broken_rule_is_told_with_its_place() {
         ("query é { a }", "1:7 unexpected character U+00E9"),
         ("{ a(b: \"é\" ö) }", "1:12 unexpected character U+00F6"),
         ("{ a(b: \"x\n\") }", "1:10 this string is not closed on its line"),
+        ("{ a(b: ) } ö", "1:8 expected a value, found `)`"),
         ("{ ...F }", "1:6 fragment `F` is used but not defined"),
         ("fragment F on T { a }", "1:1 the document has no operation: expected a query or a mutation"),
         (

@@ -1,5 +1,13 @@
 //! Variables: what is taken, what is refused, and the bytes that are sent.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, and says aloud what it skips"
+)]
+
 mod corpus;
 
 use model::{

@@ -27,22 +27,32 @@ pub(crate) struct Token {
     pub(crate) end: usize,
 }
 
+/// Where the cutting ended early, and the tokens up to there.
+pub(crate) struct Stopped {
+    pub(super) tokens: Vec<Token>,
+    pub(super) refusal: Refusal,
+}
+
 /// Cuts `source` into tokens, the last of which is `End`.
-pub(crate) fn tokens(source: &str) -> Result<Vec<Token>, Refusal> {
+pub(crate) fn tokens(source: &str) -> Result<Vec<Token>, Stopped> {
     if source.len() > limits::BYTES {
         let message = format!("the document has {} bytes, the most is {}", source.len(), limits::BYTES);
-        return Err(Refusal::new(0, message));
+        return Err(Stopped { tokens: Vec::new(), refusal: Refusal::new(0, message) });
     }
     let mut lexer = Lexer { source, at: 0 };
     let mut tokens = Vec::with_capacity(source.len() / 4);
     loop {
-        let token = lexer.next()?;
+        let token = match lexer.next() {
+            Ok(token) => token,
+            Err(refusal) => return Err(Stopped { tokens, refusal }),
+        };
         tokens.push(token);
         if token.kind == Kind::End {
             return Ok(tokens);
         }
         if tokens.len() > limits::TOKENS {
-            return Err(limits::exceeded(token.start, "tokens", limits::TOKENS));
+            let refusal = limits::exceeded(token.start, "tokens", limits::TOKENS);
+            return Err(Stopped { tokens: Vec::new(), refusal });
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) const DIRECTIVES: usize = 10_000;
 pub(super) const OPERATIONS: usize = 2_000;
 /// The most fragments; a client's generated document has some hundreds.
 pub(super) const FRAGMENTS: usize = 2_000;
-/// The most selections of all operations when every spread is replaced by its fragment.
+/// The most selections, and spreads, of all operations together when each spread brings its fragment's.
 ///
 /// More than fit into the bytes and tokens without fragments, so that only repetition meets it.
 pub(super) const EXPANDED: u64 = 100_000;

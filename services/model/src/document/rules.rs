@@ -93,7 +93,7 @@ fn reaches(outline: &Outline<'_>, graph: &Graph<'_, '_>, verdict: &mut Verdict) 
         selections = selections.saturating_add(reach.selections);
         if selections > limits::EXPANDED {
             let message = format!(
-                "the document has more than {} selections when each spread is replaced by its fragment",
+                "the document has more than {} selections when each spread brings those of its fragment",
                 limits::EXPANDED
             );
             verdict.problems.push(Refusal::new(operation.body.span.start, message));

@@ -27,7 +27,7 @@ pub(super) struct Body<'s> {
     pub(super) uses: Vec<Name<'s>>,
     /// Each fragment spread.
     pub(super) spreads: Vec<Name<'s>>,
-    /// How many selections there are, spreads left out.
+    /// How many selections there are, a spread being one.
     pub(super) selections: u64,
 }
 
@@ -267,12 +267,12 @@ impl<'s, 't> Parser<'s, 't> {
     }
 
     fn spread(&mut self, depth: u32) -> Result<(), Refusal> {
+        self.body.selections += 1;
         if self.peek().kind == Kind::Name && !self.is_word("on") {
             let name = self.name()?;
             self.body.spreads.push(name);
             return self.directives(false);
         }
-        self.body.selections += 1;
         if self.is_word("on") {
             self.at += 1;
             self.name()?;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `null`.
     Null,
     /// `true` or `false`.
@@ -21,7 +21,7 @@ pub enum Kind {
 }
 
 /// What the value in `json`, which has been judged before, is; by its first byte.
-pub fn kind(json: &[u8]) -> Kind {
+pub(crate) fn kind(json: &[u8]) -> Kind {
     match json.trim_ascii_start().first() {
         Some(b'{') => Kind::Object,
         Some(b'[') => Kind::Array,
@@ -85,7 +85,7 @@ fn repeated(entries: &[Entry<'_>]) -> Option<usize> {
 }
 
 /// The elements of `json`, an array that has been judged before, each as it is written.
-pub fn elements(json: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn elements(json: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut scanner = Scanner::new(json, u32::MAX);
     scanner.space();
     scanner.at += 1;

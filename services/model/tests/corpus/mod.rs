@@ -15,19 +15,19 @@ const FILES: [&str; 5] = [
 ];
 
 /// A document and what is known of it.
-pub struct Sample {
-    pub id: String,
-    pub document: String,
-    pub valid_without_schema: bool,
+#[allow(dead_code, reason = "each test reads its own part")]
+pub(crate) struct Sample {
+    pub(crate) id: String,
+    pub(crate) document: String,
+    pub(crate) valid_without_schema: bool,
     /// Rule, line and column of each error.
-    pub errors: Vec<(String, Option<u64>, Option<u64>)>,
+    pub(crate) errors: Vec<(String, Option<u64>, Option<u64>)>,
     /// Name and kind of each operation.
-    pub operations: Vec<(Option<String>, String)>,
+    pub(crate) operations: Vec<(Option<String>, String)>,
     /// Whether it lies in a file of its own.
-    pub large: bool,
+    pub(crate) large: bool,
     /// Everything else.
-    #[allow(dead_code, reason = "each test reads its own part")]
-    pub json: Value,
+    pub(crate) json: Value,
 }
 
 fn folder() -> Option<PathBuf> {
@@ -40,7 +40,7 @@ fn folder() -> Option<PathBuf> {
 }
 
 /// A file of the corpus, if there is one.
-pub fn file(name: &str) -> Option<Value> {
+pub(crate) fn file(name: &str) -> Option<Value> {
     let text = fs::read_to_string(folder()?.join(name)).unwrap();
     Some(serde_json::from_str(&without_half_pairs(&text)).unwrap())
 }
@@ -58,7 +58,7 @@ fn without_half_pairs(text: &str) -> String {
 }
 
 /// Every document of the corpus.
-pub fn documents() -> Vec<Sample> {
+pub(crate) fn documents() -> Vec<Sample> {
     let files = FILES.iter().filter_map(|name| file(name));
     let mut documents = files.map(|mut file| file["documents"].take()).collect::<Vec<_>>();
     documents.iter_mut().flat_map(|list| std::mem::take(list.as_array_mut().unwrap())).map(sample).collect()
