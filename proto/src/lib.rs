@@ -19,6 +19,7 @@ pub mod registry {
     pub mod v1 {
         #![allow(missing_docs, reason = "generated")]
         #![allow(unreachable_pub, reason = "generated")]
+        #![allow(unused_qualifications, reason = "generated")]
         #![allow(clippy::allow_attributes_without_reason, reason = "generated")]
         tonic::include_proto!("portals.registry.v1");
     }
@@ -30,6 +31,7 @@ pub mod executor {
     pub mod v1 {
         #![allow(missing_docs, reason = "generated")]
         #![allow(unreachable_pub, reason = "generated")]
+        #![allow(unused_qualifications, reason = "generated")]
         #![allow(clippy::allow_attributes_without_reason, reason = "generated")]
         tonic::include_proto!("portals.executor.v1");
     }

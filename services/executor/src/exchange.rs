@@ -1,0 +1,181 @@
+//! One call's exchange with its upstream: sent, perhaps sent once more, read, passed on. When a call may begin
+//! is decided elsewhere.
+
+use crate::{
+    answer::{self, Failure, Start},
+    breaker::Outcome,
+    decode::Decoded,
+    gate::Pass,
+    grants::Grant,
+    outbound::{Client, SendError},
+    portal::Sendable,
+};
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use model::{Fault, Reason, document::OperationKind};
+use proto::Body;
+use std::{sync::Arc, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::timeout_at,
+};
+
+/// Chunks of a streamed answer that wait for their reader, and one place for the word that it broke off.
+const STREAM_CHUNKS: usize = 8;
+
+/// One call's exchange.
+pub(crate) struct Exchange {
+    pub(crate) client: Client,
+    pub(crate) pass: Pass,
+    pub(crate) grant: Arc<Grant>,
+    pub(crate) deadline: Instant,
+    pub(crate) max_response_bytes: u64,
+    /// One of the calls that this process takes on; held until the last byte is passed on.
+    pub(crate) _slot: OwnedSemaphorePermit,
+}
+
+impl Exchange {
+    /// Sends, and answers with status and body.
+    ///
+    /// # Errors
+    ///
+    /// Every `Upstream…` reason but those of the gate.
+    pub(crate) async fn run(mut self, sendable: &Sendable) -> Result<(StatusCode, Body), Fault> {
+        let deadline = self.deadline.into();
+        match timeout_at(deadline, self.converse(sendable)).await {
+            Err(_) => {
+                self.pass.settle(Outcome::Failed);
+                Err(timed_out())
+            }
+            Ok(Err(failure)) => {
+                self.pass.settle(failure.outcome);
+                Err(failure.fault)
+            }
+            Ok(Ok((status, Start::Whole(bytes)))) => {
+                self.pass.settle(Outcome::Answered);
+                Ok((status, Body::Whole(bytes)))
+            }
+            Ok(Ok((status, Start::Long(first, rest)))) => Ok((status, self.stream(first, rest))),
+        }
+    }
+
+    async fn converse(&self, sendable: &Sendable) -> Result<(StatusCode, Start), Failure> {
+        let response = match self.send(&sendable.body).await {
+            Err(failure) if failure.retryable && self.may_retry(sendable.kind) => {
+                metrics::counter!("portals_executor_retries_total").increment(1);
+                self.send(&sendable.body).await?
+            }
+            first => first?,
+        };
+        answer::read(response, &self.grant.upstream.screen, self.max_response_bytes).await
+    }
+
+    /// A mutation may have been done, whatever became of its answer.
+    fn may_retry(&self, kind: OperationKind) -> bool {
+        match kind {
+            OperationKind::Query => self.pass.gate().allows_retry(),
+            OperationKind::Mutation => false,
+        }
+    }
+
+    async fn send(&self, body: &Bytes) -> Result<Response<Incoming>, Failure> {
+        let began = Instant::now();
+        let sent = self.client.send(self.grant.upstream.request(body.clone())).await;
+        metrics::histogram!("portals_executor_upstream_seconds").record(began.elapsed());
+        let response = sent.map_err(|error| {
+            let message = match error {
+                SendError::Connect(_) => "no connection to the upstream can be had",
+                SendError::Broken(_) => "the connection to the upstream broke before it answered",
+            };
+            let fault = Fault::new(Reason::UpstreamUnreachable, message).because(error);
+            Failure::failed(fault).retryable()
+        })?;
+        answer::judge(response.status(), response.headers())?;
+        Ok(response)
+    }
+
+    /// Passes a long answer on as its reader takes it.
+    fn stream(self, first: Bytes, rest: Decoded) -> Body {
+        let (sender, receiver) = mpsc::channel(STREAM_CHUNKS);
+        let ending = Ending::new(&sender);
+        tokio::spawn(self.pump(first, rest, sender, ending));
+        Body::Stream(receiver)
+    }
+
+    async fn pump(mut self, first: Bytes, mut rest: Decoded, sender: Sender, ending: Ending) {
+        let mut passage = self.grant.upstream.screen.passage();
+        let mut passed = first.len();
+        let mut next = Some(first);
+        while let Some(chunk) = next {
+            match passage.push(chunk) {
+                Ok(chunk) => match timeout_at(self.deadline.into(), sender.send(Ok(chunk))).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return ending.unheard(),
+                    // The reader was too slow: nothing that the upstream did.
+                    Err(_) => return self.end(ending, Failure::answered(timed_out())),
+                },
+                Err(echoed) => return self.end(ending, Failure::answered(answer::echo(echoed))),
+            }
+            let read = tokio::select! {
+                biased;
+                () = sender.closed() => return ending.unheard(),
+                read = timeout_at(self.deadline.into(), rest.chunk()) => read,
+            };
+            next = match read {
+                Err(_) => return self.end(ending, Failure::failed(timed_out())),
+                Ok(Err(error)) => return self.end(ending, answer::read_failure(error)),
+                Ok(Ok(chunk)) => chunk,
+            };
+            passed = passed.saturating_add(next.as_ref().map_or(0, Bytes::len));
+            if answer::exceeds(passed, self.max_response_bytes) {
+                return self.end(ending, Failure::answered(answer::too_large(self.max_response_bytes)));
+            }
+        }
+        self.pass.settle(Outcome::Answered);
+        match timeout_at(self.deadline.into(), sender.send(Ok(passage.finish()))).await {
+            Ok(_) => ending.unheard(),
+            Err(_) => ending.broken(timed_out()),
+        }
+    }
+
+    fn end(&mut self, ending: Ending, failure: Failure) {
+        self.pass.settle(failure.outcome);
+        ending.broken(failure.fault);
+    }
+}
+
+type Sender = mpsc::Sender<Result<Bytes, Fault>>;
+
+/// The last word of a stream. Whoever reads takes its end for the answer's end, so that one which is dropped with
+/// its task, by a panic or at shutdown, says that the rest is missing.
+struct Ending(Option<mpsc::OwnedPermit<Result<Bytes, Fault>>>);
+
+impl Ending {
+    fn new(sender: &Sender) -> Self {
+        Self(sender.clone().try_reserve_owned().ok())
+    }
+
+    /// The stream is complete, or nobody reads it any more.
+    fn unheard(mut self) {
+        self.0 = None;
+    }
+
+    fn broken(mut self, fault: Fault) {
+        if let Some(place) = self.0.take() {
+            place.send(Err(fault));
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(place) = self.0.take() {
+            place.send(Err(Fault::internal("a stream was dropped before its end")));
+        }
+    }
+}
+
+fn timed_out() -> Fault {
+    Fault::new(Reason::UpstreamTimeout, "the upstream did not answer in time")
+}

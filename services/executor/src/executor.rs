@@ -1,0 +1,187 @@
+//! The executor's one handle: a call from its grant to its answer, whichever way it came in.
+
+use crate::{
+    actors::{self, Panicked},
+    config::{Config, Stage},
+    exchange::Exchange,
+    gate::{Gates, overloaded},
+    grants::{Grant, Grants},
+    outbound::{self, ClientError, Dialer},
+    service::Service,
+    thread::Thread,
+    tickets::Tickets,
+};
+use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture};
+use model::{Fault, Fingerprint, Reason, Secret};
+use proto::{
+    Answer, Call, Execute, MAX_MESSAGE_BYTES, executor::v1::executor_service_server::ExecutorServiceServer,
+};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+use tokio::sync::Semaphore;
+
+/// Tells the actors of several executors in one process apart.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// Runs granted operations. Clones share everything; any thread may call.
+#[derive(Clone)]
+pub struct Executor(Arc<Shared>);
+
+struct Shared {
+    id: u64,
+    config: Arc<Config>,
+    grants: Grants,
+    gates: Arc<Gates>,
+    dialer: Dialer,
+    calls: Arc<Semaphore>,
+    tickets: Arc<Tickets>,
+    thread: Thread,
+}
+
+/// The executor cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Nothing could be sent upstream.
+    #[error("no HTTP client can be made")]
+    Client(#[source] ClientError),
+}
+
+/// A call whose grant was verified.
+pub(crate) struct Invocation {
+    pub(crate) grant: Arc<Grant>,
+    pub(crate) operation_name: Option<String>,
+    pub(crate) variables: Bytes,
+    pub(crate) deadline: Instant,
+    pub(crate) request_id: String,
+}
+
+/// Opens an executor.
+///
+/// # Errors
+///
+/// `OpenError` when one of the additional authorities cannot be used.
+pub fn open(config: Config) -> Result<Executor, OpenError> {
+    let dialer = Dialer::new(&outbound::Config {
+        roots: config.upstream_ca.clone(),
+        proxy: config.proxy.clone(),
+        connect_timeout: config.connect_timeout,
+        max_idle: config.max_calls_per_upstream,
+    })
+    .map_err(OpenError::Client)?;
+    Ok(Executor(Arc::new(Shared {
+        id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+        grants: Grants::new(&config.keyring),
+        gates: Arc::new(Gates::new(config.max_calls_per_upstream)),
+        dialer,
+        calls: Arc::new(Semaphore::new(config.max_calls.clamp(1, Semaphore::MAX_PERMITS))),
+        tickets: Arc::new(Tickets::new(config.max_tickets, config.ticket_timeout)),
+        thread: Thread::default(),
+        config: Arc::new(config),
+    })))
+}
+
+impl Executor {
+    /// The gRPC service.
+    pub fn service(&self) -> ExecutorServiceServer<Service> {
+        ExecutorServiceServer::new(Service::new(self.clone()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// Whether calls would be taken on.
+    ///
+    /// # Errors
+    ///
+    /// The reason why not, for an operator.
+    pub async fn ready(&self) -> Result<(), String> {
+        match self.0.calls.available_permits() {
+            0 => Err(format!("all {} calls that may be in flight are", self.0.config.max_calls)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn tickets(&self) -> &Arc<Tickets> {
+        &self.0.tickets
+    }
+
+    /// Finds a grant by its hash.
+    pub(crate) fn known(&self, hash: &Fingerprint) -> Option<Arc<Grant>> {
+        self.0.grants.known(hash)
+    }
+
+    /// Verifies a grant.
+    pub(crate) fn verify(&self, jwt: &Secret) -> Result<Arc<Grant>, Fault> {
+        self.0.grants.verify(jwt)
+    }
+
+    /// Runs a call on this thread, or on the executor's own where this one runs no actors.
+    pub(crate) async fn invoke(&self, invocation: Invocation) -> Result<Answer, Fault> {
+        if actix::Arbiter::try_current().is_some() {
+            return self.run(invocation).await;
+        }
+        let executor = self.clone();
+        self.0.thread.run(async move { executor.run(invocation).await }).await
+    }
+
+    async fn run(&self, mut invocation: Invocation) -> Result<Answer, Fault> {
+        let limit = Instant::now() + invocation.grant.upstream.timeout;
+        invocation.deadline = invocation.deadline.min(limit);
+        let outcome = AssertUnwindSafe(self.stages(Arc::new(invocation)))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|panic| Err(Fault::internal(Panicked::of(&*panic))));
+        let word = outcome.as_ref().map_or_else(|fault| fault.reason().code(), |_| "OK");
+        metrics::counter!("portals_executor_calls_total", "outcome" => word).increment(1);
+        outcome
+    }
+
+    async fn stages(&self, invocation: Arc<Invocation>) -> Result<Answer, Fault> {
+        let Shared { id, config, gates, dialer, calls, .. } = &*self.0;
+        let slot = Arc::clone(calls)
+            .try_acquire_owned()
+            .map_err(|_| overloaded("more calls are in flight than can be taken on"))?;
+        let sendable = actors::portal::prepare(*id, config, &invocation).await?;
+        let (client, pass) = actors::upstream::admit(*id, config, gates, dialer, &invocation).await?;
+        config.observe(Stage::Send, &invocation.request_id);
+        let exchange = Exchange {
+            client,
+            pass,
+            grant: Arc::clone(&invocation.grant),
+            deadline: invocation.deadline,
+            max_response_bytes: config.max_response_bytes,
+            _slot: slot,
+        };
+        let (status, body) = exchange.run(&sendable).await?;
+        Ok(Answer { status: status.as_u16(), ignored_variables: sendable.ignored, body })
+    }
+}
+
+impl Execute for Executor {
+    fn execute(&self, call: Call) -> BoxFuture<'static, Result<Answer, Fault>> {
+        let executor = self.clone();
+        Box::pin(async move {
+            let grant = match executor.known(&call.grant.hash) {
+                Some(grant) => grant,
+                None => executor.verify(&call.grant.jwt)?,
+            };
+            let Call { operation_name, variables, deadline, request_id, .. } = call;
+            executor.invoke(Invocation { grant, operation_name, variables, deadline, request_id }).await
+        })
+    }
+}
+
+/// The grant's hash is all that is known of it here, and here is nothing under that hash.
+pub(crate) fn grant_unknown() -> Fault {
+    Fault::new(Reason::GrantUnknown, "the grant is not known here: send it with the call")
+}
