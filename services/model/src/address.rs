@@ -79,7 +79,7 @@ impl TrustedProxies {
     }
 
     /// Whether `address` is one of these proxies.
-    pub fn contain(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         contain(&self.0, address)
     }
 }

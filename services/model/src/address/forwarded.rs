@@ -24,9 +24,9 @@ pub fn client_address<'a>(
 ) -> Result<IpAddr, Unparsable> {
     let mut client = peer.to_canonical();
     for value in forwarded.rev() {
-        let hops = if trusted.contain(client) { split(value, b',').ok_or(Unparsable)? } else { break };
+        let hops = if trusted.contains(client) { split(value, b',').ok_or(Unparsable)? } else { break };
         for hop in hops.into_iter().rev().map(str::trim).filter(|hop| !hop.is_empty()) {
-            if !trusted.contain(client) {
+            if !trusted.contains(client) {
                 return Ok(client);
             }
             client = address(hop).ok_or(Unparsable)?.to_canonical();
