@@ -10,6 +10,11 @@ use tokio::sync::mpsc;
 pub trait Execute: Send + Sync + 'static {
     /// Runs one operation. Dropping the future cancels the call.
     fn execute(&self, call: Call) -> BoxFuture<'static, Result<Answer, Fault>>;
+
+    /// Whether a call would reach an executor just now.
+    fn reachable(&self) -> bool {
+        true
+    }
 }
 
 /// A grant as an edge carries it: signed, unopened.

@@ -1,6 +1,6 @@
 //! Times on the wire.
 
-use prost_types::Timestamp;
+pub use prost_types::Timestamp;
 use std::time::SystemTime;
 
 /// Writes a time.

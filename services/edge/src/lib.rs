@@ -1,1 +1,24 @@
-//! The edge.
+//! The edge: HTTP for callers and administrators.
+//!
+//! It parses, carries and answers. It decides nothing that matters: the registry says who may run what, the
+//! executor runs it. It opens no socket, reads no environment, and knows neither of the two but as clients.
+
+mod answer;
+mod authorization;
+mod body;
+mod client;
+mod config;
+mod invocation;
+mod jitter;
+mod media;
+mod observe;
+mod rate;
+mod rest;
+mod room;
+mod router;
+pub mod session;
+mod watch;
+
+pub use client::PeerAddress;
+pub use config::Config;
+pub use room::{Edge, open};

@@ -1,0 +1,140 @@
+//! Who may call what, as the registry said it last: kept in memory, asked anew, withdrawn.
+//!
+//! `grants` and `lease` are plain types with the time handed in; `ask` and the watch drive them.
+
+pub(crate) mod ask;
+pub(crate) mod grants;
+pub(crate) mod lease;
+#[cfg(test)]
+mod model_check;
+mod withdrawals;
+
+use crate::rate::Window;
+use aws_lc_rs::digest;
+use model::{AllowedAddresses, Bearer, Slug};
+use proto::execute::SignedGrant;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use uuid::Uuid;
+
+/// Which portal a caller names. What cannot be a slug is no portal's name, and is asked for as [`NO_SLUG`].
+#[derive(Clone, Debug)]
+pub(crate) struct PortalName {
+    /// The organization's slug.
+    pub(crate) organization: Option<Slug>,
+    /// The portal's slug.
+    pub(crate) portal: Option<Slug>,
+}
+
+/// Stands for a name that nothing can have: the registry answers as for any unknown one.
+pub(crate) const NO_SLUG: &str = "-";
+
+impl PortalName {
+    /// Reads the two parts of a path.
+    pub(crate) fn read(organization: &str, portal: &str) -> Self {
+        Self { organization: organization.parse().ok(), portal: portal.parse().ok() }
+    }
+
+    /// The organization as it is asked for.
+    pub(crate) fn organization(&self) -> &str {
+        self.organization.as_ref().map_or(NO_SLUG, Slug::as_str)
+    }
+
+    /// The portal as it is asked for.
+    pub(crate) fn portal(&self) -> &str {
+        self.portal.as_ref().map_or(NO_SLUG, Slug::as_str)
+    }
+}
+
+/// SHA-256 over organization, portal and bearer, each with its length before it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Key([u8; 32]);
+
+impl Key {
+    pub(crate) fn of(name: &PortalName, bearer: &Bearer) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for part in [name.organization(), name.portal(), bearer.expose()] {
+            let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+            context.update(&length.to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        let mut key = [0; 32];
+        key.copy_from_slice(context.finish().as_ref());
+        Self(key)
+    }
+
+    /// The first byte, which is as good as random.
+    fn first(&self) -> usize {
+        let Self([first, ..]) = self;
+        usize::from(*first)
+    }
+}
+
+/// Whom a grant concerns.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Subjects {
+    pub(crate) organization: Uuid,
+    pub(crate) portal: Uuid,
+    pub(crate) token: Uuid,
+}
+
+/// What a withdrawal concerns.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Scope {
+    Organization(Uuid),
+    Portal(Uuid),
+    Token(Uuid),
+    /// What this edge cannot read: whatever it is, nothing of before is used any more.
+    Everything,
+}
+
+impl Scope {
+    fn covers(self, subjects: &Subjects) -> bool {
+        match self {
+            Self::Organization(uuid) => subjects.organization == uuid,
+            Self::Portal(uuid) => subjects.portal == uuid,
+            Self::Token(uuid) => subjects.token == uuid,
+            Self::Everything => true,
+        }
+    }
+}
+
+/// The registry's word that a bearer may call a portal.
+#[derive(Debug)]
+pub(crate) struct Authorization {
+    /// What the executor wants to see.
+    pub(crate) grant: Arc<SignedGrant>,
+    /// Whom it concerns.
+    pub(crate) subjects: Subjects,
+    /// From where the portal may be called.
+    pub(crate) allowed: AllowedAddresses,
+    /// Calls of the organization in a window; 0 for no limit.
+    pub(crate) rate_limit: u32,
+    /// Where they are counted.
+    pub(crate) window: Arc<Window>,
+    /// How long an invocation may take as a whole.
+    pub(crate) timeout: Duration,
+    /// The store's revision that it was read at.
+    pub(crate) store_revision: u64,
+    /// When the registry was asked.
+    pub(crate) asked: Instant,
+    /// Until when the grant holds.
+    pub(crate) expires: Instant,
+    withdrawn: AtomicBool,
+}
+
+impl Authorization {
+    /// Says for good that this no longer holds, to those too who have it in hand.
+    fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::Release);
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        self.withdrawn.load(Ordering::Acquire)
+    }
+}

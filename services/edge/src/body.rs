@@ -1,0 +1,82 @@
+//! Request bodies: read whole, within bytes and time.
+
+use crate::answer::{Headers, Refusal};
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use model::{Fault, Reason};
+use std::time::Duration;
+use tokio::time::{self, Instant};
+
+/// How long a body may take that trickles in: this, and more for each byte that has come.
+const GRACE: Duration = Duration::from_secs(10);
+/// The least rate in the long run.
+const BYTES_PER_SECOND: u32 = 16 << 10;
+
+/// How much of a body is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) bytes: usize,
+    pub(crate) time: Duration,
+}
+
+/// Reads a body to its end.
+///
+/// # Errors
+///
+/// `PayloadTooLarge`, `RequestTimeout`, or `BadRequest` when it breaks off.
+pub(crate) async fn read(mut body: Body, limits: Limits) -> Result<Bytes, Refusal> {
+    let declared = body.size_hint().lower();
+    if declared > u64::try_from(limits.bytes).unwrap_or(u64::MAX) {
+        return Err(too_large(limits));
+    }
+    let started = Instant::now();
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    loop {
+        let received = first.len() + rest.len();
+        let earned = Duration::from_secs(1) * u32::try_from(received).unwrap_or(u32::MAX) / BYTES_PER_SECOND;
+        let limit = started + limits.time.min(GRACE + earned);
+        let frame = match time::timeout_at(limit, body.frame()).await {
+            Ok(None) => break,
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(error))) => return Err(broken(error)),
+            Err(_) => return Err(late()),
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        if received + data.len() > limits.bytes {
+            return Err(too_large(limits));
+        }
+        // Most bodies are one piece, which needs no copy.
+        if received == 0 {
+            first = data;
+        } else {
+            rest.extend_from_slice(&std::mem::take(&mut first));
+            rest.extend_from_slice(&data);
+        }
+        if body.is_end_stream() {
+            break;
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+/// Refuses a body of another media type.
+pub(crate) fn unsupported() -> Refusal {
+    Fault::new(Reason::UnsupportedMediaType, "the body must be of the media type application/json").into()
+}
+
+fn too_large(limits: Limits) -> Refusal {
+    let message = format!("the body is larger than {} bytes", limits.bytes);
+    Refusal::new(Fault::new(Reason::PayloadTooLarge, message), Headers::Close)
+}
+
+fn late() -> Refusal {
+    Refusal::new(Fault::new(Reason::RequestTimeout, "the body took too long to arrive"), Headers::Close)
+}
+
+fn broken(error: axum::Error) -> Refusal {
+    let fault = Fault::new(Reason::BadRequest, "the body broke off").because(error);
+    Refusal::new(fault, Headers::Close)
+}

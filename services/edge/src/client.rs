@@ -1,0 +1,105 @@
+//! Who calls: what a request says of its bearer and its client's address.
+
+use crate::answer::{Headers, Refusal};
+use http::{Extensions, HeaderMap, header};
+use model::{
+    Bearer, Fault, Reason,
+    address::{TrustedProxies, client_address},
+};
+use std::net::{IpAddr, SocketAddr};
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// The other end of the connection that a request came on; the accept loop knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerAddress(pub SocketAddr);
+
+/// The bearer of a request.
+///
+/// # Errors
+///
+/// `Unauthenticated`, telling a missing token from one that cannot be any.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Bearer, Refusal> {
+    let unauthenticated = || crate::authorization::ask::refusal(Reason::Unauthenticated);
+    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(field) = fields.next() else {
+        return Err(Refusal::new(unauthenticated(), Headers::NoToken));
+    };
+    // Bytes that are no text make a token that is none.
+    let (scheme, token) = match field.to_str().unwrap_or("bearer ?\u{7f}").trim().split_once(' ') {
+        Some((scheme, token)) => (scheme, token.trim_start()),
+        None => return Err(Refusal::new(unauthenticated(), Headers::NoToken)),
+    };
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Refusal::new(unauthenticated(), Headers::NoToken));
+    }
+    // Two tokens would leave open which of them counts.
+    match Bearer::parse(token) {
+        Ok(bearer) if fields.next().is_none() => Ok(bearer),
+        _ => Err(unauthenticated().into()),
+    }
+}
+
+/// The client's address: the peer's, or what trusted proxies say; `None` where the peer is not known.
+///
+/// # Errors
+///
+/// `BadRequest` when a trusted proxy passes on what is no address, or two that differ.
+pub(crate) fn address(
+    extensions: &Extensions,
+    headers: &HeaderMap,
+    trusted: &TrustedProxies,
+) -> Result<Option<IpAddr>, Fault> {
+    let Some(PeerAddress(peer)) = extensions.get() else { return Ok(None) };
+    let peer = peer.ip().to_canonical();
+    if !trusted.contains(peer) {
+        return Ok(Some(peer));
+    }
+    let told = |name: &str| {
+        let fields = headers.get_all(name);
+        let mut values = Vec::new();
+        for field in fields {
+            values.push(field.to_str().map_err(|_| unparsable())?);
+        }
+        if values.is_empty() {
+            return Ok(None);
+        }
+        client_address(peer, values.into_iter(), trusted).map(Some).map_err(|_| unparsable())
+    };
+    match (told(FORWARDED_FOR)?, told(header::FORWARDED.as_str())?) {
+        // A proxy that writes one of them may pass the other on as its client made it up.
+        (Some(one), Some(other)) if one != other => Err(unparsable()),
+        (Some(address), _) | (None, Some(address)) => Ok(Some(address)),
+        (None, None) => Ok(Some(peer)),
+    }
+}
+
+fn unparsable() -> Fault {
+    Fault::new(Reason::BadRequest, "the client's address cannot be read from the forwarding header fields")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn read(fields: &[&str]) -> Result<String, Headers> {
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            headers.append(header::AUTHORIZATION, HeaderValue::from_bytes(field.as_bytes()).unwrap());
+        }
+        bearer(&headers).map(|bearer| bearer.expose().to_owned()).map_err(|refusal| refusal.headers)
+    }
+
+    #[test]
+    fn a_missing_token_is_told_from_a_bad_one() {
+        assert_eq!(read(&["Bearer abc"]), Ok("abc".to_owned()));
+        assert_eq!(read(&["bEARER   abc "]), Ok("abc".to_owned()));
+        for absent in [&[][..], &["Basic YTpi"], &["Bearer"], &["Bearer "], &["abc"]] {
+            assert_eq!(read(absent), Err(Headers::NoToken), "{absent:?}");
+        }
+        for bad in [&["Bearer a b"][..], &["Bearer abc", "Bearer abc"], &["Bearer \u{e4}"]] {
+            assert_eq!(read(bad), Err(Headers::None), "{bad:?}");
+        }
+    }
+}

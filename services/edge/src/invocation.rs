@@ -1,0 +1,248 @@
+//! One invocation, stage by stage. It parses no GraphQL and opens no grant.
+
+use crate::{
+    answer::{self, Headers, Refusal},
+    authorization::{Authorization, Key, PortalName},
+    body::{self, Limits},
+    client, media,
+    rate::{self, Standing},
+    room::Inner,
+    router::RequestId,
+};
+use axum::{body::Body, extract::Request, response::Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
+use model::{Bearer, Fault, Reason, fault::Chain};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use proto::{Answer, Call};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{sync::OwnedSemaphorePermit, time};
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+const SCOPE: HeaderName = HeaderName::from_static("ratelimit-scope");
+const IGNORED: HeaderName = HeaderName::from_static("portal-ignored-variables");
+/// The most bytes of the names of ignored variables; the rest goes unnamed.
+const MAX_IGNORED_BYTES: usize = 4 << 10;
+/// What of a name is escaped: all but visible ASCII without the comma that separates and the sign that escapes.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%');
+/// What an executor gets beyond the deadline to say itself that it is over.
+const LAST_WORD: Duration = Duration::from_millis(250);
+
+/// How the caller's organization stands, known from authentication on.
+#[derive(Clone, Copy, Debug)]
+enum Rated {
+    Not,
+    Unlimited,
+    By(Standing),
+}
+
+/// An answer with what is held until its body has been sent.
+struct Answered {
+    answer: Answer,
+    permit: OwnedSemaphorePermit,
+}
+
+/// Runs one invocation.
+pub(crate) async fn invoke(edge: Arc<Inner>, name: PortalName, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let media_type = media::answer_type(&parts.headers);
+    let id = parts.extensions.get::<RequestId>().map(|id| id.as_str().to_owned()).unwrap_or_default();
+    let mut rated = Rated::Not;
+    let mut response = match run(&edge, &name, &parts, body, &id, &mut rated).await {
+        Ok(answered) => write(answered, media_type.clone(), id)
+            .unwrap_or_else(|fault| answer::graphql(fault.into(), media_type)),
+        Err(refusal) => answer::graphql(refusal, media_type),
+    };
+    write_standing(response.headers_mut(), rated);
+    response
+}
+
+async fn run(
+    edge: &Inner,
+    name: &PortalName,
+    parts: &Parts,
+    body: Body,
+    request_id: &str,
+    rated: &mut Rated,
+) -> Result<Answered, Refusal> {
+    let bearer = client::bearer(&parts.headers)?;
+    let (key, authorization) = edge.authorizer.authorize(name, &bearer).await?;
+    let limit = authorization.rate_limit;
+    *rated = match limit {
+        0 => Rated::Unlimited,
+        limit => Rated::By(authorization.window.peek(limit, Instant::now())),
+    };
+    let_in(edge, parts, &authorization)?;
+    if limit != 0 {
+        let counted = authorization.window.count(limit, Instant::now());
+        let (Ok(standing) | Err(standing)) = counted;
+        *rated = Rated::By(standing);
+        counted.map_err(rate::exceeded)?;
+    }
+    let permit = Arc::clone(&edge.calls).try_acquire_owned().map_err(|_| answer::overloaded())?;
+    let variables = read_variables(edge, parts, body).await?;
+    let operation_name = operation_name(parts.uri.query())?;
+    let call = |authorization: &Authorization| Call {
+        grant: Arc::clone(&authorization.grant),
+        operation_name: operation_name.clone(),
+        variables: variables.clone(),
+        deadline: Instant::now() + authorization.timeout,
+        request_id: request_id.to_owned(),
+    };
+    let answer = execute(edge, name, &bearer, (key, authorization), call).await?;
+    Ok(Answered { answer, permit })
+}
+
+/// Checks from where the call comes.
+fn let_in(edge: &Inner, parts: &Parts, authorization: &Authorization) -> Result<(), Fault> {
+    let address = client::address(&parts.extensions, &parts.headers, &edge.config.trusted_proxies)?;
+    let restricted = authorization.allowed.ranges().next().is_some();
+    // Nobody's address is in no range.
+    if restricted && !address.is_some_and(|address| authorization.allowed.allows(address)) {
+        return Err(Fault::new(
+            Reason::IpNotAllowed,
+            "the client's address is not in the portal's allowed ranges",
+        ));
+    }
+    Ok(())
+}
+
+async fn read_variables(edge: &Inner, parts: &Parts, body: Body) -> Result<Bytes, Refusal> {
+    let limits = Limits { bytes: edge.config.max_body_bytes, time: edge.config.body_timeout };
+    match media::body_type(&parts.headers) {
+        media::BodyType::Json => body::read(body, limits).await,
+        media::BodyType::Other => Err(body::unsupported()),
+        // Without a media type there must be nothing to have one; a byte more than nothing is enough to know.
+        media::BodyType::Unsaid => match body::read(body, Limits { bytes: 0, ..limits }).await {
+            Err(refusal) if refusal.fault.reason() == Reason::PayloadTooLarge => {
+                Err(Refusal { headers: Headers::Close, ..body::unsupported() })
+            }
+            read => read,
+        },
+    }
+}
+
+/// The operation that the query string names; an empty name counts as none.
+fn operation_name(query: Option<&str>) -> Result<Option<String>, Fault> {
+    let Some(query) = query else { return Ok(None) };
+    let mut names = form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| name == "operation_name")
+        .map(|(_, value)| value);
+    let name = names.next();
+    if names.next().is_some() {
+        return Err(Fault::new(Reason::BadRequest, "operation_name is given twice"));
+    }
+    Ok(name.filter(|name| !name.is_empty()).map(std::borrow::Cow::into_owned))
+}
+
+/// Executes under the authorization in hand, or a new one where that no longer holds.
+async fn execute(
+    edge: &Inner,
+    name: &PortalName,
+    bearer: &Bearer,
+    (key, mut authorization): (Key, Arc<Authorization>),
+    call: impl Fn(&Authorization) -> Call,
+) -> Result<Answer, Fault> {
+    let grants = &edge.authorizer.grants;
+    // While the body came in, the token may have been revoked.
+    if !grants.hold(&authorization, Instant::now()) {
+        (_, authorization) = edge.authorizer.authorize(name, bearer).await?;
+    }
+    match execute_once(edge, call(&authorization)).await {
+        Err(fault) if fault.reason() == Reason::GrantInvalid => {
+            // Nothing was run: the executor's clock or key is ahead of what is kept here.
+            grants.forget(&key);
+            let (_, authorization) = edge.authorizer.authorize(name, bearer).await?;
+            execute_once(edge, call(&authorization)).await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn execute_once(edge: &Inner, call: Call) -> Result<Answer, Fault> {
+    let limit = time::Instant::from_std(call.deadline + LAST_WORD);
+    let late = |_| Fault::new(Reason::UpstreamTimeout, "the upstream did not answer in time");
+    time::timeout_at(limit, edge.executor.execute(call)).await.map_err(late)?
+}
+
+fn write(answered: Answered, media_type: HeaderValue, request_id: String) -> Result<Response, Fault> {
+    let Answered { answer, permit } = answered;
+    let status = StatusCode::from_u16(answer.status).map_err(Fault::internal)?;
+    let body = match answer.body {
+        proto::Body::Whole(bytes) => Body::from(bytes),
+        proto::Body::Stream(chunks) => Body::from_stream(ReceiverStream::new(chunks).map(move |chunk| {
+            // Until its last byte is sent, the call is in flight.
+            let _held = &permit;
+            // The head is gone, so the only way to say it is to break off: the error ends the connection.
+            chunk.inspect_err(|fault| {
+                tracing::warn!(request_id, code = fault.reason().code(), error = %Chain(fault), "answer broken off");
+            })
+        })),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    if !answer.ignored_variables.is_empty() {
+        response.headers_mut().insert(IGNORED, ignored(&answer.ignored_variables));
+    }
+    Ok(response)
+}
+
+/// The names of the variables that were left out, as far as there is room.
+fn ignored(names: &[String]) -> HeaderValue {
+    let mut text = String::new();
+    for name in names {
+        let name = utf8_percent_encode(name, ESCAPED).to_string();
+        if text.len() + name.len() + 2 > MAX_IGNORED_BYTES {
+            break;
+        }
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(&name);
+    }
+    HeaderValue::from_str(&text).expect("escaped text is visible ASCII")
+}
+
+fn write_standing(headers: &mut HeaderMap, rated: Rated) {
+    let standing = match rated {
+        Rated::Not => return,
+        Rated::Unlimited => None,
+        Rated::By(standing) => Some(standing),
+    };
+    headers.insert(SCOPE, HeaderValue::from_static("portal"));
+    if let Some(Standing { limit, remaining, reset_seconds }) = standing {
+        headers.insert(LIMIT, HeaderValue::from(limit));
+        headers.insert(REMAINING, HeaderValue::from(remaining));
+        headers.insert(RESET, HeaderValue::from(reset_seconds));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_ignored_variables_are_visible_and_bounded() {
+        let names = ["a", "b c", "d,e", "ü%", "x-1.$"].map(str::to_owned);
+        assert_eq!(ignored(&names), "a, b%20c, d%2Ce, %C3%BC%25, x-1.$");
+        let many: Vec<_> = (0..10_000).map(|number| format!("v{number}")).collect();
+        assert!(ignored(&many).len() <= MAX_IGNORED_BYTES);
+    }
+
+    #[test]
+    fn an_operation_is_named_once_or_not_at_all() {
+        let read = |query| operation_name(Some(query)).map_err(|fault| fault.reason());
+        assert_eq!(read("operation_name=a%20b&x=1"), Ok(Some("a b".to_owned())));
+        assert_eq!(read("operation_name="), Ok(None));
+        assert_eq!(read("operation%5Fname=a"), Ok(Some("a".to_owned())));
+        assert_eq!(read("operation_name=a&operation_name="), Err(Reason::BadRequest));
+        assert_eq!(operation_name(None).unwrap(), None);
+    }
+}

@@ -1,0 +1,229 @@
+//! Managing organizations, portals and tokens: JSON in and out, the registry's administration behind it.
+//!
+//! It checks the form of what is sent and nothing of its meaning: that is the registry's.
+
+mod access_token;
+mod audit_events;
+mod organizations;
+mod page;
+mod portals;
+mod precondition;
+mod properties;
+mod render;
+mod tokens;
+
+use crate::{
+    answer::{self, Headers, Refusal},
+    authorization::NO_SLUG,
+    body::{self, Limits},
+    client, media,
+    room::Inner,
+    router::RequestId,
+};
+use axum::{
+    Router,
+    body::Body,
+    extract::{FromRequestParts, Path},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, delete, get},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use model::{Fault, Reason, Slug};
+use properties::Properties;
+use proto::{
+    Channel, MAX_MESSAGE_BYTES,
+    registry::v1::{DescribeAccessTokenRequest, administration_service_client::AdministrationServiceClient},
+};
+use serde::Serialize;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::OwnedSemaphorePermit, time};
+use tonic::{Status, metadata::AsciiMetadataValue};
+
+/// How long the registry may take; a change waits until the last edge has heard of it or lost its lease.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The registry's administration.
+pub(crate) type Client = AdministrationServiceClient<Channel>;
+
+/// Reaches the administration over `channel`.
+pub(crate) fn client(channel: Channel) -> Client {
+    Client::new(channel)
+        .max_decoding_message_size(16 * MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+/// The routes under `/v2`.
+pub(crate) fn routes() -> Router<Arc<Inner>> {
+    let organization = get(organizations::show).patch(organizations::update).delete(organizations::remove);
+    let portal = get(portals::show).put(portals::update).delete(portals::remove);
+    let (listed, one) = ("GET, HEAD, POST", "/v2/organizations/{organization}");
+    let route = |methods: MethodRouter<Arc<Inner>>, allow: &'static str| {
+        methods.fallback(move || async move { not_allowed(allow) })
+    };
+    Router::new()
+        .route("/v2/organizations", route(get(organizations::list).post(organizations::create), listed))
+        .route(one, route(organization, "GET, HEAD, PATCH, DELETE"))
+        .route(&format!("{one}/portals"), route(get(portals::list).post(portals::create), listed))
+        .route(&format!("{one}/portals/{{portal}}"), route(portal, "GET, HEAD, PUT, DELETE"))
+        .route(
+            &format!("{one}/portals/{{portal}}/tokens"),
+            route(get(tokens::list).post(tokens::create), listed),
+        )
+        .route(&format!("{one}/portals/{{portal}}/tokens/{{uuid}}"), route(delete(tokens::remove), "DELETE"))
+        .route(&format!("{one}/audit_events"), route(get(audit_events::list), "GET, HEAD"))
+        .route("/v2/access-token", route(get(access_token::show), "GET, HEAD"))
+}
+
+fn not_allowed(allow: &'static str) -> Response {
+    let fault = Fault::new(Reason::MethodNotAllowed, "Method Not Allowed");
+    answer::rest(Refusal::new(fault, Headers::Allow(allow)))
+}
+
+/// A refusal that leaves as `{"message"}`.
+#[derive(Debug)]
+struct Refused(Refusal);
+
+impl<T: Into<Refusal>> From<T> for Refused {
+    fn from(refusal: T) -> Self {
+        Self(refusal.into())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        answer::rest(self.0)
+    }
+}
+
+type Answered = Result<Response, Refused>;
+
+/// A request with who makes it.
+struct Asked {
+    edge: Arc<Inner>,
+    /// The path as it was sent.
+    route: String,
+    query: Option<String>,
+    headers: HeaderMap,
+    /// The names in the path.
+    path: Vec<String>,
+    authorization: AsciiMetadataValue,
+    client_address: Option<AsciiMetadataValue>,
+    request_id: Option<AsciiMetadataValue>,
+    /// While it is held, the request counts as a call in flight.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl FromRequestParts<Arc<Inner>> for Asked {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Arc<Inner>) -> Result<Self, Refused> {
+        let bearer = client::bearer(&parts.headers)?;
+        let mut authorization = AsciiMetadataValue::try_from(format!("Bearer {}", bearer.expose()))
+            .expect("a bearer is visible ASCII");
+        authorization.set_sensitive(true);
+        let address = client::address(&parts.extensions, &parts.headers, &edge.config.trusted_proxies)?;
+        let permit = Arc::clone(&edge.calls).try_acquire_owned().map_err(|_| answer::overloaded())?;
+        // What cannot be decoded is nobody's name.
+        let path = Path::<Vec<String>>::from_request_parts(parts, edge).await;
+        let request_id = parts.extensions.get::<RequestId>().map(RequestId::as_str);
+        Ok(Self {
+            edge: Arc::clone(edge),
+            path: path.map(|Path(path)| path).unwrap_or_default(),
+            authorization,
+            client_address: address.and_then(|address| address.to_string().parse().ok()),
+            request_id: request_id.and_then(|id| id.parse().ok()),
+            query: parts.uri.query().map(str::to_owned),
+            route: parts.uri.path().to_owned(),
+            headers: std::mem::take(&mut parts.headers),
+            _permit: permit,
+        })
+    }
+}
+
+impl Asked {
+    /// A slug of the path; one that is none is asked for as what nothing is named.
+    fn slug(&self, index: usize) -> String {
+        let slug = self.path.get(index).and_then(|text| text.parse::<Slug>().ok());
+        slug.map_or_else(|| NO_SLUG.to_owned(), |slug| slug.to_string())
+    }
+
+    /// The administration, for one call.
+    fn registry(&self) -> Client {
+        self.edge.administration.clone()
+    }
+
+    /// `message` with who asks.
+    fn message<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        request.set_timeout(CALL_TIMEOUT);
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", self.authorization.clone());
+        if let Some(address) = &self.client_address {
+            metadata.insert("portals-client-address", address.clone());
+        }
+        if let Some(id) = &self.request_id {
+            metadata.insert("portals-request-id", id.clone());
+        }
+        request
+    }
+
+    /// Reads the body, once it is known that the caller may send it.
+    async fn properties(&self, body: Body, scope: &'static str) -> Result<Properties, Refused> {
+        let token =
+            answered(self.registry().describe_access_token(self.message(DescribeAccessTokenRequest {})))
+                .await?;
+        if !token.scopes.iter().any(|held| held == scope) {
+            let message = format!("the access token lacks the scope {scope}");
+            return Err(Fault::new(Reason::Forbidden, message).into());
+        }
+        let config = &self.edge.config;
+        let limits = Limits { bytes: config.max_body_bytes, time: config.body_timeout };
+        let body_type = media::body_type(&self.headers);
+        if body_type == media::BodyType::Other {
+            return Err(body::unsupported().into());
+        }
+        let text = body::read(body, limits).await?;
+        if body_type == media::BodyType::Unsaid && !text.is_empty() {
+            return Err(body::unsupported().into());
+        }
+        Ok(Properties::parse(&text)?)
+    }
+
+    /// An absolute URL of this service.
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.edge.config.public_url.trim_end_matches('/'))
+    }
+}
+
+/// Waits for the registry's answer.
+async fn answered<T>(call: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Fault> {
+    let late = |_| Fault::new(Reason::RegistryUnavailable, "the registry took too long");
+    let answer = time::timeout(CALL_TIMEOUT, call).await.map_err(late)?;
+    let read = |status| proto::fault::read_status(status, Reason::RegistryUnavailable);
+    answer.map(tonic::Response::into_inner).map_err(read)
+}
+
+/// What every answer of the registry has, and a broken one has not.
+fn present<T>(field: Option<T>) -> Result<T, Fault> {
+    field.ok_or_else(|| Fault::internal("the registry's answer lacks what was asked for"))
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let mut response = Response::new(Body::from(answer::write(value)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, answer::JSON);
+    response
+}
+
+fn no_content() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+fn insert(headers: &mut HeaderMap, name: http::HeaderName, value: &str) {
+    // A public URL that cannot stand in a header field is left out rather than bent.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,232 @@
+//! The properties of a JSON body: taken one by one, every problem told at once.
+
+use crate::answer::Refusal;
+use model::{Fault, Reason};
+use proto::{
+    registry::v1::{Header, Headers, OptionalText},
+    time::{self, Timestamp},
+};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, Visitor},
+};
+use serde_json::Value;
+use std::{fmt, time::SystemTime};
+
+/// The properties of a body; those that nobody takes are ignored.
+#[derive(Debug)]
+pub(super) struct Properties {
+    entries: Vec<(String, Value)>,
+    problems: Vec<String>,
+}
+
+impl Properties {
+    /// Reads a JSON object, strictly; nothing counts as an empty one.
+    ///
+    /// # Errors
+    ///
+    /// `BadRequest` with line and column.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, Refusal> {
+        if text.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self { entries: Vec::new(), problems: Vec::new() });
+        }
+        let read = serde_json::from_slice::<Entries>(text);
+        let entries = read.map_err(|error| {
+            let message = if error.is_data() && error.line() <= 1 && error.column() == 0 {
+                "the body must be a JSON object".to_owned()
+            } else {
+                format!("the body is not a JSON object: {error}")
+            };
+            Fault::new(Reason::BadRequest, message)
+        })?;
+        Ok(Self { entries: entries.0, problems: Vec::new() })
+    }
+
+    /// The same for a creation, where null says no more than nothing.
+    pub(super) fn without_nulls(mut self) -> Self {
+        self.entries.retain(|(_, value)| !value.is_null());
+        self
+    }
+
+    /// A text that must be there.
+    pub(super) fn required_text(&mut self, name: &str) -> String {
+        if !self.entries.iter().any(|(key, _)| key == name) {
+            self.problems.push(format!("{name} is required"));
+        }
+        self.text(name).unwrap_or_default()
+    }
+
+    /// A text.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        self.read(name, "a string", |value| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    /// A text that null clears.
+    pub(super) fn clearable_text(&mut self, name: &str) -> Option<OptionalText> {
+        self.read(name, "a string or null", |value| match value {
+            Value::String(text) => Some(OptionalText { value: Some(text) }),
+            Value::Null => Some(OptionalText { value: None }),
+            _ => None,
+        })
+    }
+
+    /// True or false.
+    pub(super) fn boolean(&mut self, name: &str) -> Option<bool> {
+        self.read(name, "true or false", |value| value.as_bool())
+    }
+
+    /// A whole number.
+    pub(super) fn whole_number(&mut self, name: &str) -> Option<u32> {
+        self.read(name, "a whole number of at least 0", |value| {
+            value.as_u64().map(|number| u32::try_from(number).unwrap_or(u32::MAX))
+        })
+    }
+
+    /// One of a few words.
+    pub(super) fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+        let names: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        self.read(name, &names.join(" or "), |value| {
+            let text = value.as_str()?;
+            words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning)
+        })
+    }
+
+    /// Header fields: an object of strings, null for none.
+    pub(super) fn headers(&mut self, name: &str) -> Option<Headers> {
+        self.read(name, "an object whose values are strings", |value| match value {
+            Value::Null => Some(Headers::default()),
+            Value::Object(fields) => {
+                let header = |(name, value)| match value {
+                    Value::String(value) => Some(Header { name, value }),
+                    _ => None,
+                };
+                Some(Headers { headers: fields.into_iter().map(header).collect::<Option<_>>()? })
+            }
+            _ => None,
+        })
+    }
+
+    /// A time.
+    pub(super) fn time(&mut self, name: &str) -> Option<Timestamp> {
+        self.read(name, "a time such as 2026-08-26T03:22:45.555Z", |value| {
+            let time: jiff::Timestamp = value.as_str()?.parse().ok()?;
+            Some(time::write(SystemTime::try_from(time).ok()?))
+        })
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    ///
+    /// `ValidationFailed` with every problem.
+    pub(super) fn finish(self) -> Result<(), Fault> {
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        Err(invalid(&self.problems.join(", ")))
+    }
+
+    fn read<T>(&mut self, name: &str, expected: &str, read: impl Fn(Value) -> Option<T>) -> Option<T> {
+        let index = self.entries.iter().position(|(key, _)| key == name)?;
+        let (_, value) = self.entries.swap_remove(index);
+        let taken = read(value);
+        if taken.is_none() {
+            self.problems.push(format!("{name} must be {expected}"));
+        }
+        taken
+    }
+}
+
+/// What breaks a rule, in the words of this API.
+pub(super) fn invalid(problems: &str) -> Fault {
+    Fault::new(Reason::ValidationFailed, format!("Validation failed: {problems}"))
+}
+
+/// The entries of an object, each key once.
+struct Entries(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Object)
+    }
+}
+
+struct Object;
+
+impl<'de> Visitor<'de> for Object {
+    type Value = Entries;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+        let mut entries = Vec::new();
+        let mut keys = std::collections::HashSet::new();
+        while let Some((key, value)) = map.next_entry::<String, Value>()? {
+            if !keys.insert(key.clone()) {
+                return Err(A::Error::custom("a key stands twice"));
+            }
+            entries.push((key, value));
+        }
+        Ok(Entries(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_is_told_at_once() {
+        let mut properties =
+            Properties::parse(br#"{"a":1,"b":"yes","c":-1,"d":[],"e":"never","f":"x","z":{}}"#).unwrap();
+        properties.text("a");
+        properties.boolean("b");
+        properties.whole_number("c");
+        properties.headers("d");
+        properties.time("e");
+        properties.word("f", &[("reject", 1), ("ignore", 2)]);
+        properties.required_text("g");
+        let fault = properties.finish().unwrap_err();
+        assert_eq!(
+            fault.message(),
+            "Validation failed: a must be a string, b must be true or false, \
+             c must be a whole number of at least 0, d must be an object whose values are strings, \
+             e must be a time such as 2026-08-26T03:22:45.555Z, f must be \"reject\" or \"ignore\", g is required"
+        );
+    }
+
+    #[test]
+    fn null_clears_in_a_change_and_says_nothing_in_a_creation() {
+        let text = br#"{"description":null,"name":null}"#;
+        let mut change = Properties::parse(text).unwrap();
+        assert_eq!(change.clearable_text("description").unwrap().value, None);
+        assert!(change.text("name").is_none());
+        assert!(change.finish().unwrap_err().message().contains("name must be a string"));
+        let mut creation = Properties::parse(text).unwrap().without_nulls();
+        assert!(creation.text("description").is_none());
+        creation.required_text("name");
+        assert!(creation.finish().unwrap_err().message().contains("name is required"));
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused_with_its_place() {
+        for (text, part) in [
+            ("[1]", "JSON object"),
+            ("{\"a\":1,\n\"a\":2}", "line 2"),
+            ("{\"a\":}", "column 6"),
+            ("{} {}", "trailing"),
+            ("{\"a\":\"\\ud800\"}", "line 1"),
+        ] {
+            let refusal = Properties::parse(text.as_bytes()).unwrap_err();
+            assert_eq!(refusal.fault.reason(), Reason::BadRequest, "{text}");
+            assert!(refusal.fault.message().contains(part), "{text}: {}", refusal.fault.message());
+        }
+        assert!(Properties::parse(b"\xff").is_err());
+        assert!(Properties::parse(b" \n").unwrap().finish().is_ok());
+    }
+}
