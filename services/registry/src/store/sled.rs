@@ -12,6 +12,7 @@ mod record;
 mod verify;
 mod view;
 mod volume;
+mod watchdog;
 
 pub use self::committer::Failure;
 pub use self::open::{OpenError, Options};

@@ -185,7 +185,8 @@ impl Writer {
 
     /// Waits until it ends by itself, and notes what it acknowledged.
     pub(crate) fn wait(mut self, promised: &mut Promised) -> ExitStatus {
-        let deadline = Instant::now() + crate::fixture::PATIENCE;
+        // sled may have to be given up on first.
+        let deadline = Instant::now() + 2 * crate::fixture::PATIENCE;
         self.note_until(deadline, promised);
         // It has closed its output, or is late and must not outlive the test.
         if Instant::now() >= deadline {

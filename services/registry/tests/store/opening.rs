@@ -82,45 +82,6 @@ fn an_idle_store_anchors_its_last_commit() {
 }
 
 #[test]
-fn a_record_that_was_moved_or_put_back_or_taken_away_is_noticed() {
-    let folder = tempfile::tempdir().unwrap();
-    commit(&open(folder.path()), put("a", "first")).unwrap();
-    let first = with_sled(folder.path(), |tree| tree.get(b"\x01ka").unwrap().unwrap());
-    commit(&open(folder.path()), put("a", "second").put(key("b"), "x".repeat(10_000))).unwrap();
-    let refused_after = |tamper: &dyn Fn(&sled::Db)| {
-        let damaged = tempfile::tempdir().unwrap();
-        copy_folder(folder.path(), damaged.path());
-        with_sled(damaged.path(), tamper);
-        refusal(damaged.path())
-    };
-    let other = "records up to revision 2 were found, which are not the 2 of revision 2 that were written";
-
-    let put_back = refused_after(&|tree| drop(tree.insert(b"\x01ka", first.clone()).unwrap()));
-    assert_eq!(put_back, format!("2 {other}"));
-    let taken_away = refused_after(&|tree| drop(tree.remove(b"\x01ka").unwrap()));
-    assert_eq!(taken_away, format!("1 {other}"));
-    let a_part_taken_away = refused_after(&|tree| drop(tree.pop_max().unwrap()));
-    assert_eq!(a_part_taken_away, format!("2 {other}"));
-    let moved = refused_after(&|tree| {
-        let a = tree.remove(b"\x01ka").unwrap().unwrap();
-        tree.insert(b"\x01kc", a).unwrap();
-    });
-    assert_eq!(moved, "the record at \\x01kc cannot be opened");
-    let headless = refused_after(&|tree| drop(tree.remove([0]).unwrap()));
-    assert_eq!(headless, "the head record is missing");
-    let foreign = refused_after(&|tree| drop(tree.insert("foreign", "x").unwrap()));
-    assert_eq!(foreign, "the record at foreign cannot be opened");
-}
-
-/// Does something behind the store's back.
-fn with_sled<Done>(folder: &Path, work: impl FnOnce(&sled::Db) -> Done) -> Done {
-    let tree = sled::open(folder.join("db")).unwrap();
-    let done = work(&tree);
-    tree.flush().unwrap();
-    done
-}
-
-#[test]
 fn missing_files_are_noticed() {
     let folder = tempfile::tempdir().unwrap();
     commit(&open(folder.path()), put("a", "x")).unwrap();

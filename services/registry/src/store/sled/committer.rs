@@ -9,6 +9,7 @@ use super::{
     record::{Damage, Extent, HEAD, part_key, record_key},
     view::{Before, View},
     volume::Volume,
+    watchdog::{self, Watched},
 };
 use crate::store::{Batch, CommitError, Key, Revision, history::Change};
 use std::{
@@ -17,7 +18,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender},
     },
     time::Duration,
 };
@@ -47,6 +48,9 @@ pub struct Failure {
     source: Box<dyn Error + Send + Sync>,
 }
 
+/// What to do after a failure.
+pub(super) type OnFailure = dyn Fn(Failure) + Send + Sync;
+
 /// Owns all writing.
 pub(super) struct Committer {
     pub(super) view: Arc<View>,
@@ -54,7 +58,10 @@ pub(super) struct Committer {
     pub(super) anchor: Anchor,
     pub(super) head: Head,
     pub(super) minimum_free: u64,
-    pub(super) on_failure: Box<dyn Fn(Failure) + Send>,
+    pub(super) watched: Arc<Watched>,
+    pub(super) on_failure: Arc<OnFailure>,
+    /// Lets the watchdog go when the committer does.
+    pub(super) _guarded: SyncSender<()>,
 }
 
 /// Batches that become durable together.
@@ -125,8 +132,10 @@ impl Committer {
         group.writes.insert(HEAD, group.head.encode(self.view.codec()));
         self.view.hide(group.before);
         let tree = self.view.tree();
-        tree.apply_batch(group.writes).map_err(failed("applying a batch"))?;
-        tree.flush().map_err(failed("flushing the log"))?;
+        self.watched.during(|| {
+            tree.apply_batch(group.writes).map_err(failed("applying a batch"))?;
+            tree.flush().map_err(failed("flushing the log"))
+        })?;
         // The head is still that of the group before, which is durable.
         self.write_anchor()?;
         self.volume.sync().map_err(failed("syncing the volume"))?;
@@ -212,6 +221,13 @@ impl Group {
 /// Says during what something failed.
 fn failed<Source: Into<Box<dyn Error + Send + Sync>>>(doing: &'static str) -> impl FnOnce(Source) -> Failure {
     move |source| Failure { doing, source: source.into() }
+}
+
+/// Fails if sled takes too long over a group, until `guarded` is dropped.
+pub(super) fn guard(watched: &Watched, guarded: &Receiver<()>, on_failure: &OnFailure) {
+    if watched.is_late(watchdog::LIMIT, guarded) {
+        on_failure(failed("in sled")("it does not come back"));
+    }
 }
 
 /// Logs the failure and ends the process: a fresh start reads what is really on the disk.

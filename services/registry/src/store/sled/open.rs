@@ -3,12 +3,13 @@
 use super::{
     QUEUE, SledStore,
     anchor::Anchor,
-    committer::{self, Committer, Failure},
+    committer::{self, Committer, Failure, OnFailure},
     head::Head,
     record::{Codec, Damage, HEAD},
     verify,
     view::{self, View},
     volume::Volume,
+    watchdog::Watched,
 };
 use crate::store::StoreError;
 use model::key::PurposeKeys;
@@ -29,8 +30,8 @@ pub struct Options {
     /// The size in bytes of a file that is kept for a full volume, on which sled could not be opened: where
     /// there is less room than `minimum_free` it makes way.
     pub ballast: u64,
-    /// Called once, by the committer, when storage has failed; nothing is committed after it.
-    pub on_failure: Box<dyn Fn(Failure) + Send>,
+    /// Called when storage has failed; nothing is acknowledged after it, and the process should end.
+    pub on_failure: Box<dyn Fn(Failure) + Send + Sync>,
 }
 
 impl Default for Options {
@@ -145,16 +146,22 @@ fn start(volume: Volume, codec: Codec, options: Options) -> Result<SledStore, Re
     let view = Arc::new(View::new(tree, codec, &head));
     let volume = Arc::new(volume);
     let (queue, requests) = mpsc::sync_channel(QUEUE);
+    let (guarding, guarded) = mpsc::sync_channel(0);
+    let on_failure: Arc<OnFailure> = Arc::from(options.on_failure);
+    let watched = Arc::new(Watched::new());
     let committer = Committer {
         view: Arc::clone(&view),
         volume: Arc::clone(&volume),
         anchor,
         head,
         minimum_free: options.minimum_free,
-        on_failure: options.on_failure,
+        watched: Arc::clone(&watched),
+        on_failure: Arc::clone(&on_failure),
+        _guarded: guarding,
     };
-    let committer =
-        thread::Builder::new().name("store-committer".to_owned()).spawn(move || committer.run(&requests))?;
+    let named = |name: &str| thread::Builder::new().name(name.to_owned());
+    named("store-watchdog").spawn(move || committer::guard(&watched, &guarded, &*on_failure))?;
+    let committer = named("store-committer").spawn(move || committer.run(&requests))?;
     Ok(SledStore { queue: Some(queue), committer: Some(committer), view, volume })
 }
 

@@ -107,3 +107,74 @@ fn open_lot(codec: &Codec, lot: &[Stored], mut found: Head) -> Result<Head, Dama
 fn unreadable(error: sled::Error) -> Damage {
     Damage(format!("sled cannot read: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Key, Revision};
+    use model::{
+        Secret,
+        key::{Keyring, Purpose},
+    };
+
+    fn codec() -> Codec {
+        let keyring = Keyring::parse(&Secret::new("cG9ydGFscyBwb3J0YWxzIHBvcnRhbHMgcG9ydGFscyE=")).unwrap();
+        Codec::new(keyring.keys(Purpose::Store))
+    }
+
+    /// A store of two records, `a` of revision 1 and `b` in parts of revision 2, and what `tamper` makes of it.
+    fn verified(tamper: impl Fn(&sled::Db, &Codec)) -> Result<Option<Revision>, String> {
+        let (codec, tree) = (codec(), sled::Config::new().temporary(true).open().unwrap());
+        let mut head = Head { revision: 2, ..Head::default() };
+        for (name, revision, length) in [("a", 1, 5), ("b", 2, 10_000)] {
+            let (stored, extent) = codec.encode(&Key::new(b'k', name), revision, &vec![7; length]);
+            stored.into_iter().for_each(|(place, sealed)| drop(tree.insert(place, sealed).unwrap()));
+            head.add(b'k', &extent);
+        }
+        tree.insert(HEAD, head.encode(&codec)).unwrap();
+        tamper(&tree, &codec);
+        verify(&codec, &tree).map(|head| head.map(|head| head.revision)).map_err(|damage| damage.to_string())
+    }
+
+    fn refused(records: u64) -> Result<Option<Revision>, String> {
+        Err(format!(
+            "{records} records up to revision 2 were found, which are not the 2 of revision 2 that were written"
+        ))
+    }
+
+    #[test]
+    fn what_was_written_is_found_whole() {
+        assert_eq!(verified(|_, _| ()), Ok(Some(2)));
+        assert_eq!(verified(|tree, _| tree.clear().unwrap()), Ok(None));
+    }
+
+    #[test]
+    fn a_record_that_was_put_back_or_taken_away_is_noticed() {
+        let a = Key::new(b'k', "a");
+        let other = |tree: &sled::Db, codec: &Codec| {
+            codec
+                .encode(&a, 1, b"other")
+                .0
+                .into_iter()
+                .for_each(|(at, sealed)| drop(tree.insert(at, sealed)));
+        };
+        assert_eq!(verified(other), refused(2));
+        assert_eq!(verified(|tree, _| drop(tree.remove(record::record_key(&a)))), refused(1));
+        assert_eq!(verified(|tree, _| drop(tree.pop_max())), refused(2));
+        let headless = Err("the head record is missing".to_owned());
+        assert_eq!(verified(|tree, _| drop(tree.remove(HEAD))), headless);
+    }
+
+    #[test]
+    fn a_record_that_was_moved_or_is_foreign_cannot_be_opened() {
+        let moved = verified(|tree, _| {
+            let sealed = tree.remove(b"\x01ka").unwrap().unwrap();
+            tree.insert(b"\x01kc", sealed).unwrap();
+        });
+        assert_eq!(moved, Err("the record at \\x01kc cannot be opened".to_owned()));
+        let foreign = verified(|tree, _| drop(tree.insert("foreign", "x")));
+        assert_eq!(foreign, Err("the record at foreign cannot be opened".to_owned()));
+        let sealed = verified(|tree, codec| drop(tree.insert([9], codec.seal(&[9], 1, b"x"))));
+        assert_eq!(sealed, Err("there is a foreign record at \\t".to_owned()));
+    }
+}
