@@ -1,3 +1,28 @@
-//! The registry.
+//! The registry: who may run what, and all the state there is.
+//!
+//! It keeps organizations, portals and tokens, signs grants, and tells edges what it takes back. It never sees a
+//! caller's variables or an upstream's answers, and opens no sockets.
+//!
+//! In reading order: [`open`](open()) puts it together; `authorize` answers edges; `administration` changes
+//! things by way of `change`; `withdrawals` and `lease` see to it that a change holds everywhere; `catalog`,
+//! `record` and `table` know what lies in the [`store`].
 
+mod administration;
+mod authorize;
+mod caller;
+mod catalog;
+mod change;
+mod door;
+mod grant;
+mod lease;
+mod open;
+mod record;
+mod registry;
 pub mod store;
+mod table;
+mod usage;
+mod watch;
+mod withdrawals;
+
+pub use open::{Config, FirstOrganization, OpenError, Opened, open};
+pub use registry::Registry;

@@ -1,0 +1,58 @@
+//! Manages organizations, portals and tokens: what may be changed, by whom, and what it takes.
+//!
+//! It knows neither how a bearer is authorized nor who watches; a change that takes something from a grant is
+//! answered when nobody can use it any more.
+
+mod document;
+mod lists;
+mod organizations;
+mod portals;
+mod problems;
+mod revision;
+mod service;
+mod tokens;
+mod upstream;
+mod wire;
+
+use crate::{
+    catalog::Catalog,
+    change::{Plan, Turns},
+    usage::Usage,
+    withdrawals::Withdrawals,
+};
+use metrics::histogram;
+use model::{Fault, Reason, key::PurposeKeys};
+use std::time::{Duration, Instant};
+
+/// When whoever cannot be told that a change holds may ask again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// What it takes to manage.
+#[derive(Clone, Copy)]
+pub(crate) struct Administration<'a> {
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) turns: &'a Turns,
+    pub(crate) usage: &'a Usage,
+    pub(crate) withdrawals: &'a Withdrawals,
+    pub(crate) credentials: &'a PurposeKeys,
+}
+
+impl Administration<'_> {
+    /// Makes a change that takes something from a grant, and waits until nobody can use it any more.
+    async fn withdraw<Answer>(
+        &self,
+        organization: &str,
+        plan: impl Fn() -> Result<Plan<Answer>, Fault>,
+    ) -> Result<Answer, Fault> {
+        let (answer, revision) = self.turns.change(self.catalog, organization, plan).await?;
+        if let Some(revision) = revision {
+            let since = Instant::now();
+            self.withdrawals.settled(revision).await.map_err(|unsettled| {
+                let message = "the change is stored, but not every edge has answered that it holds there";
+                Fault::new(Reason::StorageUnavailable, message).retry_after(RETRY).because(unsettled)
+            })?;
+            histogram!("portals_registry_settle_seconds").record(since.elapsed().as_secs_f64());
+        }
+        Ok(answer)
+    }
+}

@@ -1,0 +1,274 @@
+//! Portals: made with a document and a first token, changed, ended, told.
+
+use super::{
+    Administration, document,
+    organizations::read_slug,
+    problems::{Problems, invalid},
+    revision::check_revision,
+    wire,
+};
+use crate::{
+    caller::Caller,
+    change::{Draft, Happening, Plan},
+    record::{Document, End, ExtraVariables, Moment, Pointer, Portal},
+    table::{self, Mortal},
+};
+use model::{AllowedAddresses, Bearer, Fault, Reason};
+use proto::registry::v1::{self, CreatePortalRequest, UpdatePortalRequest};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+/// The most portals of an organization.
+const MAX_PORTALS: u64 = 10_000_000;
+
+impl Administration<'_> {
+    /// The portal that two slugs name, and its organization's slug.
+    pub(crate) fn portal(&self, organization: &str, slug: &str) -> Result<Portal, Fault> {
+        let organization = self.organization(organization)?;
+        self.catalog.portal_named(organization.uuid, slug)?.ok_or_else(no_portal)
+    }
+
+    /// A portal as its readers see it.
+    pub(crate) fn show_portal(&self, portal: Portal, organization_slug: &str) -> Result<v1::Portal, Fault> {
+        let document = self.catalog.document(&portal)?;
+        Ok(wire::portal(portal, document, organization_slug.to_owned()))
+    }
+
+    pub(crate) async fn create_portal(
+        &self,
+        caller: &Caller,
+        request: CreatePortalRequest,
+    ) -> Result<(v1::Portal, Bearer), Fault> {
+        self.organization(&request.organization)?;
+        let organization = request.organization.clone();
+        let (portal, document) = new_portal(request).await?;
+        let plan = || {
+            let mut draft = Draft::of(self.catalog, &organization)?;
+            let portal = Portal { organization: draft.organization.uuid, ..portal.clone() };
+            self.claim_slug(&mut draft, &portal)?;
+            if draft.tally.portals >= MAX_PORTALS {
+                return Err(invalid(format_args!(
+                    "the organization has {MAX_PORTALS} portals, which is the most"
+                )));
+            }
+            draft.tally.portals += 1;
+            draft.put(table::portal(portal.organization, portal.uuid), &portal);
+            draft.put(table::document(portal.uuid, portal.document_revision), &document);
+            let (bearer, token) = super::tokens::mint(&mut draft, &portal, None, None, portal.created_at_ms);
+            let mut data = described(&portal);
+            data.insert("token".to_owned(), json!(token.uuid));
+            let happening = Happening {
+                r#type: "PORTAL_CREATED",
+                subject: "portal",
+                uuid: portal.uuid,
+                name: &portal.name,
+                data: data.into(),
+            };
+            Ok(Plan::Write(draft.record(caller, portal.created_at_ms, happening), (portal, bearer)))
+        };
+        let ((portal, bearer), _) = self.turns.change(self.catalog, &organization, plan).await?;
+        Ok((wire::portal(portal, document, organization), bearer))
+    }
+
+    /// Takes a portal's slug, if no other portal of the organization has it.
+    fn claim_slug(&self, draft: &mut Draft, portal: &Portal) -> Result<(), Fault> {
+        if self.catalog.portal_named(portal.organization, &portal.slug)?.is_some() {
+            return Err(invalid(format_args!("slug `{}` is already taken", portal.slug)));
+        }
+        draft.put(table::portal_slug(portal.organization, &portal.slug), &Pointer { uuid: portal.uuid });
+        Ok(())
+    }
+
+    pub(crate) async fn update_portal(
+        &self,
+        caller: &Caller,
+        request: UpdatePortalRequest,
+    ) -> Result<v1::Portal, Fault> {
+        self.portal(&request.organization, &request.portal)?;
+        let changes = Changes::read(&request).await?;
+        let plan = || {
+            let mut draft = Draft::of(self.catalog, &request.organization)?;
+            let found = self.catalog.portal_named(draft.organization.uuid, &request.portal)?;
+            let before = found.ok_or_else(no_portal)?;
+            check_revision(request.if_revision, before.revision)?;
+            let document_before = self.catalog.document(&before)?;
+            let (after, document) = changes.apply(&before, &document_before);
+            let data = changed(&before, &after);
+            if data.is_empty() {
+                return Ok(Plan::Nothing((before, document_before)));
+            }
+            if after.slug != before.slug {
+                self.claim_slug(&mut draft, &after)?;
+                draft.delete(table::portal_slug(before.organization, &before.slug));
+            }
+            if let Some(document) = &document {
+                draft.put(table::document(after.uuid, after.document_revision), document);
+            }
+            draft.put(table::portal(after.organization, after.uuid), &after);
+            let happening = Happening {
+                r#type: "PORTAL_UPDATED",
+                subject: "portal",
+                uuid: after.uuid,
+                name: &after.name,
+                data: data.into(),
+            };
+            let batch = draft.record(caller, after.updated_at_ms, happening);
+            Ok(Plan::Write(batch, (after, document.unwrap_or(document_before))))
+        };
+        let (portal, document) = self.withdraw(&request.organization, plan).await?;
+        Ok(wire::portal(portal, document, request.organization))
+    }
+
+    /// Ends a portal and with it its tokens. Its documents stay; its slug is free again.
+    pub(crate) async fn delete_portal(
+        &self,
+        caller: &Caller,
+        request: v1::DeletePortalRequest,
+    ) -> Result<(), Fault> {
+        let plan = || {
+            let mut draft = Draft::of(self.catalog, &request.organization)?;
+            let found = self.catalog.portal_named(draft.organization.uuid, &request.portal)?;
+            let Portal { uuid, organization, slug, name, revision, .. } = found.ok_or_else(no_portal)?;
+            check_revision(request.if_revision, revision)?;
+            let now = Moment::now();
+            draft.tally.portals = draft.tally.portals.saturating_sub(1);
+            draft.delete(table::portal(organization, uuid));
+            draft.delete(table::portal_slug(organization, &slug));
+            draft.put(table::end(Mortal::Portal, uuid), &End { ended_at_ms: now });
+            let data = json!({"slug": slug, "revision": revision});
+            let happening =
+                Happening { r#type: "PORTAL_DELETED", subject: "portal", uuid, name: &name, data };
+            Ok(Plan::Write(draft.record(caller, now, happening), ()))
+        };
+        self.withdraw(&request.organization, plan).await
+    }
+}
+
+/// What is to change of a portal, checked.
+struct Changes<'a> {
+    request: &'a UpdatePortalRequest,
+    allowed_ip_addresses: Option<Option<String>>,
+    document: Option<Document>,
+}
+
+impl<'a> Changes<'a> {
+    async fn read(request: &'a UpdatePortalRequest) -> Result<Self, Fault> {
+        let mut problems = Problems::default();
+        request.name.iter().for_each(|name| problems.check_name(name));
+        if let Some(slug) = &request.slug {
+            problems.take("slug", slug.parse::<model::Slug>());
+        }
+        problems.check_description(request.description.as_ref().and_then(|text| text.value.as_deref()));
+        let allowed_ip_addresses = request
+            .allowed_ip_addresses
+            .as_ref()
+            .map(|text| read_allowed(&mut problems, text.value.as_deref()));
+        let document = match &request.query {
+            Some(query) => document::read(&mut problems, query.clone()).await?,
+            None => None,
+        };
+        problems.verdict()?;
+        Ok(Self { request, allowed_ip_addresses, document })
+    }
+
+    /// The portal as it is to be, and its document where that is new.
+    fn apply(&self, before: &Portal, document_before: &Document) -> (Portal, Option<Document>) {
+        let request = self.request;
+        let revision = before.revision + 1;
+        let document = self.document.clone().filter(|document| document.source != document_before.source);
+        let extra_variables = match request.extra_variables() {
+            v1::ExtraVariables::Unspecified => before.extra_variables,
+            sent => read_extra_variables(sent),
+        };
+        let description = request.description.as_ref().map(|text| text.value.clone());
+        let portal = Portal {
+            name: request.name.clone().unwrap_or_else(|| before.name.clone()),
+            slug: request.slug.clone().unwrap_or_else(|| before.slug.clone()),
+            description: description.unwrap_or_else(|| before.description.clone()),
+            allowed_ip_addresses: self
+                .allowed_ip_addresses
+                .clone()
+                .unwrap_or_else(|| before.allowed_ip_addresses.clone()),
+            user_invokable: request.user_invokable.unwrap_or(before.user_invokable),
+            extra_variables,
+            updated_at_ms: Moment::now(),
+            revision,
+            document_revision: if document.is_some() { revision } else { before.document_revision },
+            ..before.clone()
+        };
+        (portal, document)
+    }
+}
+
+/// The portal and the document that a request describes; whose it is, is not known yet.
+async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), Fault> {
+    let mut problems = Problems::default();
+    problems.check_name(&request.name);
+    let slug = read_slug(&mut problems, &request.name, request.slug.as_deref());
+    problems.check_description(request.description.as_deref());
+    let allowed_ip_addresses = read_allowed(&mut problems, request.allowed_ip_addresses.as_deref());
+    let extra_variables = read_extra_variables(request.extra_variables());
+    let document = document::read(&mut problems, request.query).await?;
+    problems.verdict()?;
+    let (Some(document), Some(slug)) = (document, slug) else {
+        return Err(invalid("name and query are required"));
+    };
+    let now = Moment::now();
+    let portal = Portal {
+        uuid: Uuid::now_v7(),
+        organization: Uuid::nil(),
+        slug,
+        name: request.name,
+        description: request.description,
+        allowed_ip_addresses,
+        user_invokable: request.user_invokable.unwrap_or_default(),
+        extra_variables,
+        created_at_ms: now,
+        updated_at_ms: now,
+        revision: 1,
+        document_revision: 1,
+    };
+    Ok((portal, document))
+}
+
+/// The addresses as they were sent; nothing where all are allowed.
+fn read_allowed(problems: &mut Problems, text: Option<&str>) -> Option<String> {
+    let allowed = problems.take("allowed_ip_addresses", AllowedAddresses::parse(text.unwrap_or_default()));
+    allowed.as_ref().and_then(AllowedAddresses::as_text).map(str::to_owned)
+}
+
+fn read_extra_variables(sent: v1::ExtraVariables) -> ExtraVariables {
+    match sent {
+        v1::ExtraVariables::Unspecified | v1::ExtraVariables::Reject => ExtraVariables::Reject,
+        v1::ExtraVariables::Ignore => ExtraVariables::Ignore,
+    }
+}
+
+fn no_portal() -> Fault {
+    Fault::new(Reason::NotFound, "No portal found")
+}
+
+/// What of a portal stands in the audit.
+fn described(portal: &Portal) -> Map<String, Value> {
+    let mut data = Map::new();
+    let mut note = |property: &str, value: Value| data.insert(property.to_owned(), value);
+    note("name", json!(portal.name));
+    note("slug", json!(portal.slug));
+    note("description", json!(portal.description));
+    note("allowed_ip_addresses", json!(portal.allowed_ip_addresses));
+    note("user_invokable", json!(portal.user_invokable));
+    note("extra_variables", json!(portal.extra_variables));
+    note("document_revision", json!(portal.document_revision));
+    data
+}
+
+/// What changed, before and after, for the audit; a document is told by its revision.
+fn changed(before: &Portal, after: &Portal) -> Map<String, Value> {
+    let mut data = described(after);
+    for (property, before) in described(before) {
+        if let Some(after) = data.remove(&property).filter(|after| *after != before) {
+            data.insert(property, json!({"before": before, "after": after}));
+        }
+    }
+    data
+}

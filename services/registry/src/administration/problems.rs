@@ -1,0 +1,69 @@
+//! What is wrong with what was sent: all of it at once, so that nobody must try ten times.
+
+use model::{Fault, Reason};
+use std::fmt::Display;
+
+/// How many problems are told.
+const MAX_TOLD: usize = 20;
+/// How many characters of a name are worth a column.
+const MAX_NAME_CHARS: usize = 255;
+const MAX_DESCRIPTION_BYTES: usize = 4 << 10;
+
+/// Collects what is wrong.
+#[derive(Default)]
+pub(crate) struct Problems(Vec<String>);
+
+impl Problems {
+    /// Adds a problem, in words that begin with the property.
+    pub(crate) fn add(&mut self, problem: impl Into<String>) {
+        self.0.push(problem.into());
+    }
+
+    /// Takes what was read of `property`, or notes why it was not.
+    pub(crate) fn take<Value, Error: Display>(
+        &mut self,
+        property: &str,
+        read: Result<Value, Error>,
+    ) -> Option<Value> {
+        read.map_err(|error| self.add(format!("{property}: {error}"))).ok()
+    }
+
+    /// Checks a name for people.
+    pub(crate) fn check_name(&mut self, name: &str) {
+        let characters = name.chars().count();
+        if name.trim().is_empty() {
+            self.add("name must not be blank");
+        } else if characters > MAX_NAME_CHARS {
+            self.add(format!("name must have at most {MAX_NAME_CHARS} characters, it has {characters}"));
+        }
+    }
+
+    /// Checks what something is for.
+    pub(crate) fn check_description(&mut self, description: Option<&str>) {
+        if description.is_some_and(|text| text.len() > MAX_DESCRIPTION_BYTES) {
+            self.add(format!("description must have at most {MAX_DESCRIPTION_BYTES} bytes"));
+        }
+    }
+
+    /// Passes when there is nothing wrong.
+    ///
+    /// # Errors
+    ///
+    /// VALIDATION_FAILED with all that is wrong, up to a bound.
+    pub(crate) fn verdict(mut self) -> Result<(), Fault> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let more = self.0.len().saturating_sub(MAX_TOLD);
+        self.0.truncate(MAX_TOLD);
+        if more > 0 {
+            self.0.push(format!("and {more} more"));
+        }
+        Err(Fault::new(Reason::ValidationFailed, format!("Validation failed: {}", self.0.join(", "))))
+    }
+}
+
+/// VALIDATION_FAILED for one reason.
+pub(crate) fn invalid(problem: impl Display) -> Fault {
+    Fault::new(Reason::ValidationFailed, format!("Validation failed: {problem}"))
+}

@@ -1,0 +1,193 @@
+//! What an upstream may be: its URL, its credential, its header fields and its limits. It calls nobody.
+
+use super::problems::Problems;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::{HeaderName, HeaderValue, Uri};
+use model::{Fault, key::PurposeKeys};
+use proto::{grant::UpstreamSecrets, registry::v1};
+use std::{collections::BTreeSet, ops::RangeInclusive};
+use uuid::Uuid;
+
+const MAX_URL_BYTES: usize = 2_048;
+const MAX_CREDENTIAL_BYTES: usize = 8 << 10;
+const MAX_HEADERS: usize = 32;
+const MAX_HEADER_BYTES: usize = 4 << 10;
+const TIMEOUT_SECONDS: RangeInclusive<u32> = 1..=300;
+const MAX_RATE_LIMIT: u32 = 1_000_000;
+
+/// Fields that are the connection's, the body's or the credential's.
+const RESERVED: &[&str] = &[
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Checks where an upstream is.
+pub(crate) fn check_url(problems: &mut Problems, url: &str) {
+    if let Err(expected) = read_url(url) {
+        problems.add(format!("upstream_url {expected}"));
+    }
+}
+
+fn read_url(url: &str) -> Result<(), String> {
+    if url.len() > MAX_URL_BYTES {
+        return Err(format!("must have at most {MAX_URL_BYTES} bytes"));
+    }
+    let expected = || "must be an absolute http:// or https:// URL".to_owned();
+    let uri: Uri = url.parse().map_err(|_| expected())?;
+    let authority = uri.authority().ok_or_else(expected)?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || authority.host().is_empty() {
+        return Err(expected());
+    }
+    if authority.as_str().contains('@') {
+        return Err("must not have a user or password in it: send upstream_token".to_owned());
+    }
+    if url.contains('#') {
+        return Err("must not have a fragment".to_owned());
+    }
+    let rest = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    if !rest.is_empty() && authority.port_u16().is_none() {
+        return Err("must have a port from 0 to 65535, or none".to_owned());
+    }
+    Ok(())
+}
+
+/// Checks what goes to an upstream as `Authorization: Bearer …`.
+pub(crate) fn check_credential(problems: &mut Problems, credential: &str) {
+    if credential.len() > MAX_CREDENTIAL_BYTES {
+        problems.add(format!("upstream_token must have at most {MAX_CREDENTIAL_BYTES} bytes"));
+    } else if !credential.bytes().all(|byte| byte.is_ascii_graphic()) {
+        problems.add("upstream_token must be visible ASCII characters without spaces");
+    }
+}
+
+/// Checks and reads more header fields that go to an upstream.
+pub(crate) fn read_headers(problems: &mut Problems, headers: v1::Headers) -> Vec<(String, String)> {
+    if headers.headers.len() > MAX_HEADERS {
+        problems.add(format!("upstream_headers must be at most {MAX_HEADERS}"));
+        return Vec::new();
+    }
+    let mut seen = BTreeSet::new();
+    for v1::Header { name, value } in &headers.headers {
+        let lower = name.to_ascii_lowercase();
+        // A name that is none may hold anything, so it is told by its place.
+        let shown = name.escape_default().take(64).collect::<String>();
+        if HeaderName::from_bytes(name.as_bytes()).is_err() {
+            problems.add(format!("upstream_headers: `{shown}` is not the name of a header field"));
+        } else if RESERVED.contains(&lower.as_str()) {
+            problems.add(format!("upstream_headers: {shown} cannot be set"));
+        } else if value.len() > MAX_HEADER_BYTES || HeaderValue::from_str(value).is_err() {
+            problems.add(format!(
+                "upstream_headers: the value of {shown} must be at most {MAX_HEADER_BYTES} visible ASCII characters"
+            ));
+        } else if !seen.insert(lower) {
+            problems.add(format!("upstream_headers: {shown} is given twice"));
+        }
+    }
+    headers.headers.into_iter().map(|header| (header.name, header.value)).collect()
+}
+
+/// Checks the limits of an organization, those that were sent.
+pub(crate) fn check_limits(problems: &mut Problems, timeout_seconds: Option<u32>, rate_limit: Option<u32>) {
+    if timeout_seconds.is_some_and(|seconds| !TIMEOUT_SECONDS.contains(&seconds)) {
+        let (least, most) = (TIMEOUT_SECONDS.start(), TIMEOUT_SECONDS.end());
+        problems.add(format!("upstream_timeout_seconds must be {least} to {most}"));
+    }
+    if rate_limit.is_some_and(|limit| limit > MAX_RATE_LIMIT) {
+        problems.add(format!("rate_limit_per_minute must be 0 to {MAX_RATE_LIMIT}"));
+    }
+}
+
+/// Seals what only the executor may read, to the organization.
+///
+/// # Errors
+///
+/// INTERNAL, where the secrets have no JSON text.
+pub(crate) fn seal(
+    keys: &PurposeKeys,
+    organization: Uuid,
+    secrets: &UpstreamSecrets,
+) -> Result<String, Fault> {
+    let plain = serde_json::to_vec(secrets).map_err(Fault::internal)?;
+    Ok(STANDARD.encode(keys.seal(organization.to_string().as_bytes(), &plain)))
+}
+
+/// Opens what [`seal`] sealed.
+///
+/// # Errors
+///
+/// INTERNAL when it was sealed with a key that is not there any more.
+pub(crate) fn open(keys: &PurposeKeys, organization: Uuid, sealed: &str) -> Result<UpstreamSecrets, Fault> {
+    let sealed = STANDARD.decode(sealed).map_err(Fault::internal)?;
+    let plain = keys.open(organization.to_string().as_bytes(), &sealed).map_err(Fault::internal)?;
+    // What the parser says of it may quote it.
+    serde_json::from_slice(&plain).map_err(|_| Fault::internal("the upstream's secrets cannot be read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_is_an_absolute_http_url() {
+        for url in ["https://graphql.example/v1", "http://127.0.0.1:8081", "http://[::1]:1/a?b=c"] {
+            assert_eq!(read_url(url), Ok(()), "{url}");
+        }
+        let long = format!("https://a/{}", "b".repeat(MAX_URL_BYTES));
+        for url in [
+            "",
+            "a",
+            "/a",
+            "a:1",
+            "ftp://a",
+            "http://",
+            "http:///a",
+            "http://u@a",
+            "http://u:p@a/b",
+            "http://a#b",
+            "http://a:99999",
+            "http://a b",
+            &long,
+        ] {
+            assert!(read_url(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn header_fields_that_are_not_the_operators_are_refused() {
+        let fields = |fields: &[(&str, &str)]| {
+            let header =
+                |(name, value): &(&str, &str)| v1::Header { name: (*name).into(), value: (*value).into() };
+            let mut problems = Problems::default();
+            read_headers(&mut problems, v1::Headers { headers: fields.iter().map(header).collect() });
+            problems.verdict()
+        };
+        assert!(fields(&[("X-Team", "ci"), ("x-other", "")]).is_ok());
+        for bad in [
+            &[("Host", "a")][..],
+            &[("AUTHORIZATION", "Bearer canary")],
+            &[("Transfer-Encoding", "chunked")],
+            &[("X Team", "ci")],
+            &[("", "ci")],
+            &[("X-Team", "a\r\nB: c")],
+            &[("X-Team", "a"), ("x-team", "b")],
+            &[("a", "b"); MAX_HEADERS + 1],
+        ] {
+            let fault = fields(bad).unwrap_err();
+            assert!(!fault.message().contains("canary"), "{}", fault.message());
+        }
+    }
+}

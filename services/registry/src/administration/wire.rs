@@ -1,0 +1,111 @@
+//! Records as messages.
+
+use crate::record::{
+    self, AccessTokenKind, Moment,
+    document::{Document, Kind, Operation, Variable},
+};
+use proto::{grant::UpstreamSecrets, registry::v1, time};
+
+/// An organization, without what is secret of its upstream but the header fields that its makers chose.
+pub(crate) fn organization(organization: record::Organization, secrets: UpstreamSecrets) -> v1::Organization {
+    let header = |(name, value)| v1::Header { name, value };
+    v1::Organization {
+        uuid: organization.uuid.to_string(),
+        slug: organization.slug,
+        name: organization.name,
+        upstream_url: organization.upstream_url,
+        upstream_headers: secrets.headers.into_iter().map(header).collect(),
+        upstream_timeout_seconds: organization.upstream_timeout_seconds,
+        rate_limit_per_minute: organization.rate_limit_per_minute,
+        created_at: Some(time::write(organization.created_at_ms.into())),
+        revision: organization.revision,
+    }
+}
+
+/// A portal with its live document.
+pub(crate) fn portal(portal: record::Portal, document: Document, organization_slug: String) -> v1::Portal {
+    let extra_variables = match portal.extra_variables {
+        record::ExtraVariables::Reject => v1::ExtraVariables::Reject,
+        record::ExtraVariables::Ignore => v1::ExtraVariables::Ignore,
+    };
+    v1::Portal {
+        uuid: portal.uuid.to_string(),
+        organization_uuid: portal.organization.to_string(),
+        slug: portal.slug,
+        name: portal.name,
+        description: portal.description,
+        query: document.source,
+        allowed_ip_addresses: portal.allowed_ip_addresses,
+        user_invokable: portal.user_invokable,
+        extra_variables: extra_variables.into(),
+        created_at: Some(time::write(portal.created_at_ms.into())),
+        created_by: None,
+        updated_at: Some(time::write(portal.updated_at_ms.into())),
+        revision: portal.revision,
+        operations: document.operations.into_iter().map(operation).collect(),
+        warnings: document.warnings,
+        organization_slug,
+    }
+}
+
+fn operation(operation: Operation) -> v1::Operation {
+    let kind = match operation.kind {
+        Kind::Query => v1::OperationKind::Query,
+        Kind::Mutation => v1::OperationKind::Mutation,
+    };
+    let variable = |Variable { name, r#type, required, .. }| v1::Variable { name, r#type, required };
+    v1::Operation {
+        name: operation.name,
+        kind: kind.into(),
+        variables: operation.variables.into_iter().map(variable).collect(),
+    }
+}
+
+/// A token and when it was last used.
+pub(crate) fn token(token: record::Token, last_used_at: Option<Moment>) -> v1::PortalToken {
+    v1::PortalToken {
+        uuid: token.uuid.to_string(),
+        description: token.description,
+        kind: "service".to_owned(),
+        created_at: Some(time::write(token.created_at_ms.into())),
+        created_by: None,
+        expires_at: token.expires_at_ms.map(|at| time::write(at.into())),
+        last_used_at: last_used_at.map(|at| time::write(at.into())),
+    }
+}
+
+/// An access token; the bearer is known to its holder alone.
+pub(crate) fn access_token(token: record::AccessToken) -> v1::DescribeAccessTokenResponse {
+    v1::DescribeAccessTokenResponse {
+        uuid: token.uuid.to_string(),
+        scopes: token.scopes.iter().map(|scope| scope.name().to_owned()).collect(),
+        user: None,
+        description: token.description,
+        created_at: Some(time::write(token.created_at_ms.into())),
+    }
+}
+
+/// A change.
+pub(crate) fn audit_event(event: record::AuditEvent) -> v1::AuditEvent {
+    let actor = match event.actor.r#type {
+        AccessTokenKind::Operator => "operator",
+        AccessTokenKind::AccessToken => "access_token",
+    };
+    v1::AuditEvent {
+        uuid: event.uuid.to_string(),
+        occurred_at: Some(time::write(event.occurred_at_ms.into())),
+        r#type: event.r#type,
+        actor: Some(v1::Actor {
+            r#type: actor.to_owned(),
+            uuid: event.actor.uuid.to_string(),
+            name: event.actor.name,
+        }),
+        subject: Some(v1::Subject {
+            r#type: event.subject.r#type,
+            uuid: event.subject.uuid.to_string(),
+            name: event.subject.name,
+        }),
+        data_json: event.data.to_string(),
+        ip: event.ip.map_or_else(String::new, |ip| ip.to_string()),
+    }
+}

@@ -1,0 +1,112 @@
+//! Who calls: an access token, what it may do, and from where it is used.
+
+use crate::{
+    catalog::Catalog,
+    record::{AccessToken, AccessTokenKind, Actor, Scope},
+    table::Mortal,
+};
+use model::{Bearer, Fault, Fingerprint, Reason};
+use std::net::IpAddr;
+use tonic::metadata::MetadataMap;
+use uuid::Uuid;
+
+const CLIENT_ADDRESS: &str = "portals-client-address";
+const REQUEST_ID: &str = "portals-request-id";
+const MAX_REQUEST_ID_CHARS: usize = 128;
+
+/// Whoever changes or reads definitions.
+pub(crate) struct Caller {
+    token: AccessToken,
+    address: Option<IpAddr>,
+    request_id: Option<String>,
+}
+
+impl Caller {
+    /// Finds out who calls by the metadata of the call.
+    ///
+    /// # Errors
+    ///
+    /// UNAUTHENTICATED when there is no live access token.
+    pub(crate) fn authenticate(catalog: &Catalog, metadata: &MetadataMap) -> Result<Self, Fault> {
+        let refused =
+            || Fault::new(Reason::Unauthenticated, "the API access token is missing, unknown or revoked");
+        let fingerprint = bearer(metadata).ok_or_else(refused)?.fingerprint();
+        let token = catalog.access_token(&fingerprint)?.ok_or_else(refused)?;
+        if catalog.has_ended(Mortal::AccessToken, token.uuid)? {
+            return Err(refused());
+        }
+        let text = |name: &str| metadata.get(name).and_then(|value| value.to_str().ok());
+        let is_id =
+            |id: &&str| id.len() <= MAX_REQUEST_ID_CHARS && id.bytes().all(|byte| byte.is_ascii_graphic());
+        Ok(Self {
+            token,
+            address: text(CLIENT_ADDRESS).and_then(|address| address.parse().ok()),
+            request_id: text(REQUEST_ID).filter(is_id).map(str::to_owned),
+        })
+    }
+
+    /// The registry itself, at its start, on behalf of whoever runs it.
+    pub(crate) fn operator(token: AccessToken) -> Self {
+        Self { token, address: None, request_id: None }
+    }
+
+    /// Refuses whoever lacks `scope`.
+    ///
+    /// # Errors
+    ///
+    /// FORBIDDEN, and names the scope.
+    pub(crate) fn needs(&self, scope: Scope) -> Result<(), Fault> {
+        if self.token.scopes.contains(&scope) {
+            return Ok(());
+        }
+        Err(Fault::new(Reason::Forbidden, format!("the API access token lacks the scope {}", scope.name())))
+    }
+
+    /// What the audit knows them by.
+    pub(crate) fn actor(&self) -> Actor {
+        let name = match self.token.kind {
+            AccessTokenKind::Operator => "operator",
+            AccessTokenKind::AccessToken => &self.token.description,
+        };
+        Actor { r#type: self.token.kind, uuid: self.token.uuid, name: name.to_owned() }
+    }
+
+    pub(crate) fn token(&self) -> &AccessToken {
+        &self.token
+    }
+
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+}
+
+/// The operator's access token, all scopes included.
+pub(crate) fn operator_token(uuid: Uuid) -> AccessToken {
+    AccessToken {
+        uuid,
+        description: "made for whoever runs this".to_owned(),
+        kind: AccessTokenKind::Operator,
+        scopes: Scope::ALL.to_vec(),
+        created_at_ms: crate::record::Moment::now(),
+    }
+}
+
+/// The bearer that a call carries.
+pub(crate) fn bearer(metadata: &MetadataMap) -> Option<Bearer> {
+    let text = metadata.get("authorization")?.to_str().ok()?;
+    let (scheme, bearer) = text.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    Bearer::parse(bearer.trim()).ok()
+}
+
+/// Whether two fingerprints are the same, in a time that does not tell where they differ.
+pub(crate) fn same(one: &Fingerprint, other: &Fingerprint) -> bool {
+    let pairs = one.as_bytes().iter().zip(other.as_bytes());
+    pairs.fold(0, |difference, (one, other)| difference | (one ^ other)) == 0
+}

@@ -1,0 +1,193 @@
+//! What lies in the store, by what it is. It reads records and decides nothing.
+
+use crate::{
+    record::{
+        self, AccessToken, AuditEvent, Document, End, Mark, Organization, Pointer, Portal, Tally, Token,
+        TokenUse,
+    },
+    store::{Key, KeyRange, Revision, Scan, Store, StoreError},
+    table::{self, Mortal},
+};
+use model::{Fault, Fingerprint, Reason};
+use serde::de::DeserializeOwned;
+use std::{ops::Deref, sync::Arc};
+use uuid::Uuid;
+
+/// Reads what the store holds; all handles share the store.
+#[derive(Clone)]
+pub(crate) struct Catalog(Arc<dyn Store>);
+
+/// A page of a list, the newest first, and how many there are on all pages.
+pub(crate) struct Listed<Item> {
+    pub(crate) items: Vec<Item>,
+    pub(crate) total: u64,
+}
+
+/// Which part of a list is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    pub(crate) skip: usize,
+    pub(crate) limit: usize,
+}
+
+/// Why a record could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("reading the store")]
+    Store(#[source] StoreError),
+    #[error("reading the record under {key:?}")]
+    Record { key: Key, source: serde_json::Error },
+    #[error("the record under {key:?} is missing, though another points at it")]
+    Missing { key: Key },
+}
+
+impl From<ReadError> for Fault {
+    fn from(error: ReadError) -> Self {
+        Self::new(Reason::StorageUnavailable, "the store cannot be read").because(error)
+    }
+}
+
+impl Deref for Catalog {
+    type Target = dyn Store;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl Catalog {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self(store)
+    }
+
+    pub(crate) fn organization(&self, uuid: Uuid) -> Result<Option<Organization>, ReadError> {
+        self.read(&table::organization(uuid))
+    }
+
+    /// The organization that a slug names.
+    pub(crate) fn organization_named(&self, slug: &str) -> Result<Option<Organization>, ReadError> {
+        match self.read::<Pointer>(&table::organization_slug(slug))? {
+            Some(Pointer { uuid }) => self.organization(uuid),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn organizations(&self, window: Window) -> Result<Listed<Organization>, ReadError> {
+        let total = self.count(table::ORGANIZATIONS);
+        Ok(Listed { items: self.newest(table::organizations(), window)?, total })
+    }
+
+    /// How much an organization has, and the commit that said so; nothing once the organization has ended.
+    pub(crate) fn tally(&self, organization: Uuid) -> Result<Option<(Tally, Revision)>, ReadError> {
+        self.read_entry(&table::tally(organization))
+    }
+
+    pub(crate) fn portal(&self, organization: Uuid, portal: Uuid) -> Result<Option<Portal>, ReadError> {
+        self.read(&table::portal(organization, portal))
+    }
+
+    /// The portal of an organization that a slug names.
+    pub(crate) fn portal_named(&self, organization: Uuid, slug: &str) -> Result<Option<Portal>, ReadError> {
+        match self.read::<Pointer>(&table::portal_slug(organization, slug))? {
+            Some(Pointer { uuid }) => self.portal(organization, uuid),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn portals(&self, organization: Uuid, window: Window) -> Result<Listed<Portal>, ReadError> {
+        let total = self.tally(organization)?.map_or(0, |(tally, _)| tally.portals);
+        Ok(Listed { items: self.newest(table::portals(organization), window)?, total })
+    }
+
+    /// The live document of a portal.
+    pub(crate) fn document(&self, portal: &Portal) -> Result<Document, ReadError> {
+        let key = table::document(portal.uuid, portal.document_revision);
+        self.read(&key)?.ok_or(ReadError::Missing { key })
+    }
+
+    pub(crate) fn token(&self, fingerprint: &Fingerprint) -> Result<Option<Token>, ReadError> {
+        self.read(&table::token(fingerprint))
+    }
+
+    /// How many live tokens a portal has, counted up to `limit`.
+    pub(crate) fn tokens_up_to(&self, portal: Uuid, limit: usize) -> Result<usize, ReadError> {
+        let page = self.scan(&Scan::first(limit, table::token_orders(portal))).map_err(ReadError::Store)?;
+        Ok(page.len())
+    }
+
+    /// The live tokens of a portal, of which there are at most `most`.
+    pub(crate) fn tokens(
+        &self,
+        portal: Uuid,
+        window: Window,
+        most: usize,
+    ) -> Result<Listed<Token>, ReadError> {
+        let marks: Vec<Mark> = self.newest(table::token_orders(portal), Window { skip: 0, limit: most })?;
+        let total = u64::try_from(marks.len()).unwrap_or(u64::MAX);
+        let mut items = Vec::with_capacity(window.limit.min(marks.len()));
+        for mark in marks.iter().skip(window.skip).take(window.limit) {
+            let key = table::token(&mark.fingerprint);
+            items.push(self.read(&key)?.ok_or(ReadError::Missing { key })?);
+        }
+        Ok(Listed { items, total })
+    }
+
+    /// Where the live token of a portal lies.
+    pub(crate) fn token_mark(&self, portal: Uuid, token: Uuid) -> Result<Option<Mark>, ReadError> {
+        self.read(&table::token_order(portal, token))
+    }
+
+    pub(crate) fn token_use(&self, token: Uuid) -> Result<Option<TokenUse>, ReadError> {
+        self.read(&table::token_use(token))
+    }
+
+    pub(crate) fn access_token(&self, fingerprint: &Fingerprint) -> Result<Option<AccessToken>, ReadError> {
+        self.read(&table::access_token(fingerprint))
+    }
+
+    /// The operator's access token.
+    pub(crate) fn operator(&self) -> Result<Option<Mark>, ReadError> {
+        self.read(&table::operator())
+    }
+
+    pub(crate) fn audit_events(
+        &self,
+        organization: Uuid,
+        window: Window,
+    ) -> Result<Listed<AuditEvent>, ReadError> {
+        let total = self.tally(organization)?.map_or(0, |(tally, _)| tally.audit_events);
+        Ok(Listed { items: self.newest(table::audit_events(organization), window)?, total })
+    }
+
+    /// Whether something has ended for ever.
+    pub(crate) fn has_ended(&self, what: Mortal, uuid: Uuid) -> Result<bool, ReadError> {
+        Ok(self.read::<End>(&table::end(what, uuid))?.is_some())
+    }
+
+    fn read<Record: DeserializeOwned>(&self, key: &Key) -> Result<Option<Record>, ReadError> {
+        Ok(self.read_entry(key)?.map(|(record, _)| record))
+    }
+
+    fn read_entry<Record: DeserializeOwned>(
+        &self,
+        key: &Key,
+    ) -> Result<Option<(Record, Revision)>, ReadError> {
+        let Some(entry) = self.get(key).map_err(ReadError::Store)? else { return Ok(None) };
+        let record =
+            record::read(&entry.value).map_err(|source| ReadError::Record { key: key.clone(), source })?;
+        Ok(Some((record, entry.revision)))
+    }
+
+    fn newest<Record: DeserializeOwned>(
+        &self,
+        range: KeyRange,
+        window: Window,
+    ) -> Result<Vec<Record>, ReadError> {
+        let page = Scan::last(window.limit, range).skip(window.skip);
+        let entries = self.scan(&page).map_err(ReadError::Store)?;
+        let read = |entry: crate::store::Entry| {
+            record::read(&entry.value).map_err(|source| ReadError::Record { key: entry.key, source })
+        };
+        entries.into_iter().map(read).collect()
+    }
+}

@@ -1,0 +1,27 @@
+//! An organization as it lies in the store.
+
+use super::Moment;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// An organization.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Organization {
+    pub(crate) uuid: Uuid,
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    pub(crate) upstream_url: String,
+    /// Credential and header fields as a grant carries them: sealed, in base64.
+    pub(crate) upstream_sealed: String,
+    pub(crate) upstream_timeout_seconds: u32,
+    pub(crate) rate_limit_per_minute: u32,
+    pub(crate) created_at_ms: Moment,
+    pub(crate) revision: u64,
+}
+
+/// How much an organization has; every change in it rewrites this, so that two at once are noticed.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Tally {
+    pub(crate) portals: u64,
+    pub(crate) audit_events: u64,
+}

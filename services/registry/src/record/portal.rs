@@ -1,0 +1,32 @@
+//! A portal as it lies in the store, without its document.
+
+use super::Moment;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A portal at its newest revision.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Portal {
+    pub(crate) uuid: Uuid,
+    pub(crate) organization: Uuid,
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) allowed_ip_addresses: Option<String>,
+    pub(crate) user_invokable: bool,
+    pub(crate) extra_variables: ExtraVariables,
+    pub(crate) created_at_ms: Moment,
+    pub(crate) updated_at_ms: Moment,
+    pub(crate) revision: u64,
+    /// The revision with which the live document was saved.
+    pub(crate) document_revision: u64,
+}
+
+/// What becomes of variables that nobody declared.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ExtraVariables {
+    #[default]
+    Reject,
+    Ignore,
+}

@@ -1,0 +1,197 @@
+//! The registry as its roof and its callers see it: two services over one state.
+
+use crate::{
+    administration::Administration,
+    authorize::{Authorization, authorize},
+    catalog::Catalog,
+    change::Turns,
+    door,
+    grant::Signer,
+    usage::{self, Usage},
+    watch::{self, Hearing},
+    withdrawals::Withdrawals,
+};
+use metrics::counter;
+use model::{Fault, Fingerprint, fault::Chain, key::PurposeKeys};
+use proto::{
+    MAX_MESSAGE_BYTES,
+    registry::v1::{
+        AuthorizeRequest, AuthorizeResponse, WatchRequest,
+        administration_service_server::AdministrationServiceServer,
+        registry_service_server::{RegistryService, RegistryServiceServer},
+    },
+    time,
+};
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
+use tokio::task::AbortHandle;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+/// The registry; its clones are one and the same. The store is closed when the last of them is dropped.
+#[derive(Clone)]
+pub struct Registry(Arc<Shared>);
+
+/// What all clones share.
+pub(crate) struct Shared {
+    pub(crate) catalog: Catalog,
+    pub(crate) signer: Signer,
+    pub(crate) credentials: PurposeKeys,
+    pub(crate) usage: Usage,
+    pub(crate) turns: Turns,
+    pub(crate) withdrawals: Arc<Withdrawals>,
+    pub(crate) edge_key: Fingerprint,
+    /// Tells edges what the store has committed.
+    pub(crate) follower: AbortHandle,
+    pub(crate) closed: AtomicBool,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
+}
+
+impl Registry {
+    /// Takes the state, and begins to write what is noted in memory now and then.
+    pub(crate) fn start(shared: Shared) -> Self {
+        let shared = Arc::new(shared);
+        tokio::spawn(write_usage(Arc::downgrade(&shared)));
+        Self(shared)
+    }
+
+    /// Says who may run what.
+    pub fn registry_service(&self) -> RegistryServiceServer<Self> {
+        RegistryServiceServer::new(self.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// Manages organizations, portals and tokens.
+    pub fn administration_service(&self) -> AdministrationServiceServer<Self> {
+        AdministrationServiceServer::new(self.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// Whether it can serve.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub async fn ready(&self) -> Result<(), String> {
+        if self.0.closed.load(Ordering::Relaxed) {
+            return Err("the registry is about to end".to_owned());
+        }
+        if self.0.follower.is_finished() {
+            return Err("nobody tells the edges what has changed".to_owned());
+        }
+        match self.catalog().operator() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Chain(&error).to_string()),
+        }
+    }
+
+    /// Gives no more leases, lets every edge go, and writes what was only noted in memory.
+    pub async fn close(&self) {
+        self.0.closed.store(true, Ordering::Relaxed);
+        self.0.withdrawals.close();
+        if let Err(fault) = self.0.usage.write(self.catalog()).await {
+            tracing::warn!(error = %Chain(&fault), "the last uses of tokens were not written");
+        }
+        self.0.follower.abort();
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.0.catalog
+    }
+
+    pub(crate) fn administration(&self) -> Administration<'_> {
+        self.0.administration()
+    }
+
+    /// Reads what may take a while, off the threads that serve.
+    pub(crate) async fn read<Answer: Send + 'static>(
+        &self,
+        read: impl FnOnce(Administration<'_>) -> Result<Answer, Fault> + Send + 'static,
+    ) -> Result<Answer, Fault> {
+        let shared = Arc::clone(&self.0);
+        let read = tokio::task::spawn_blocking(move || read(shared.administration()));
+        read.await.map_err(Fault::internal)?
+    }
+
+    fn authorize_now(&self, request: &AuthorizeRequest) -> Result<AuthorizeResponse, Fault> {
+        let AuthorizeRequest { organization, portal, bearer } = request;
+        let Shared { catalog, signer, usage, .. } = &*self.0;
+        let named = (organization.as_str(), portal.as_str(), bearer.as_str());
+        let authorization = authorize(catalog, signer, usage, named, SystemTime::now());
+        let outcome = authorization.as_ref().map_or_else(|fault| fault.reason().code(), |_| "GRANTED");
+        counter!("portals_registry_authorize_total", "outcome" => outcome).increment(1);
+        authorization.map(AuthorizeResponse::from)
+    }
+}
+
+impl Shared {
+    fn administration(&self) -> Administration<'_> {
+        Administration {
+            catalog: &self.catalog,
+            turns: &self.turns,
+            usage: &self.usage,
+            withdrawals: &self.withdrawals,
+            credentials: &self.credentials,
+        }
+    }
+}
+
+#[async_trait]
+impl RegistryService for Registry {
+    type WatchStream = Hearing;
+
+    async fn authorize(
+        &self,
+        request: Request<AuthorizeRequest>,
+    ) -> Result<Response<AuthorizeResponse>, Status> {
+        door::answer("Authorize", None, self.authorize_now(request.get_ref()))
+    }
+
+    async fn watch(&self, request: Request<Streaming<WatchRequest>>) -> Result<Response<Hearing>, Status> {
+        let admitted = watch::admit(request.metadata(), &self.0.edge_key);
+        let begun = admitted.and_then(|()| watch::begin(&self.0.withdrawals, request.into_inner()));
+        door::answer("Watch", None, begun)
+    }
+}
+
+impl From<Authorization> for AuthorizeResponse {
+    fn from(authorization: Authorization) -> Self {
+        let Authorization { grant, expires_at, organization, portal, token, revision } = authorization;
+        let allowed = portal.allowed_ip_addresses.as_deref().unwrap_or_default();
+        Self {
+            grant: grant.expose().to_owned(),
+            expires_at: Some(time::write(expires_at)),
+            organization_uuid: organization.uuid.to_string(),
+            portal_uuid: portal.uuid.to_string(),
+            token_uuid: token.uuid.to_string(),
+            allowed_ip_addresses: allowed.split_whitespace().map(str::to_owned).collect(),
+            rate_limit_per_minute: organization.rate_limit_per_minute,
+            store_revision: revision,
+            timeout_ms: organization.upstream_timeout_seconds.saturating_mul(1_000),
+        }
+    }
+}
+
+/// Writes when tokens were last used, until the registry is dropped.
+async fn write_usage(shared: Weak<Shared>) {
+    let mut ticks = tokio::time::interval(usage::PERIOD);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(shared) = shared.upgrade() else { return };
+        if let Err(fault) = shared.usage.write(&shared.catalog).await {
+            tracing::warn!(error = %Chain(&fault), "the last uses of tokens are not written yet");
+        }
+    }
+}

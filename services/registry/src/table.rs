@@ -1,0 +1,151 @@
+//! Where each record lies: its table, and its name there.
+//!
+//! Names begin with what they belong to, so that what belongs together lies together, and end with a UUID of
+//! version 7 where the newest is to be found first. Nothing secret is in a name: of bearers it is the SHA-256.
+
+use crate::store::{Key, KeyRange};
+use model::Fingerprint;
+use uuid::Uuid;
+
+/// Organizations by UUID, which is the order in which they were made.
+pub(crate) const ORGANIZATIONS: u8 = b'O';
+const ORGANIZATION_SLUGS: u8 = b'S';
+const TALLIES: u8 = b'T';
+/// Portals by organization and UUID.
+pub(crate) const PORTALS: u8 = b'P';
+const PORTAL_SLUGS: u8 = b's';
+const DOCUMENTS: u8 = b'D';
+const TOKENS: u8 = b'K';
+const TOKEN_ORDER: u8 = b'k';
+const TOKEN_USES: u8 = b'U';
+const ACCESS_TOKENS: u8 = b'A';
+const OPERATOR: u8 = b'o';
+const AUDIT_EVENTS: u8 = b'E';
+/// What has ended, by kind and UUID.
+pub(crate) const ENDS: u8 = b'X';
+
+/// What can end for ever.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Mortal {
+    /// An organization, with all that it owns.
+    Organization,
+    /// A portal, with its tokens.
+    Portal,
+    /// A token of a portal.
+    Token,
+    /// An API access token.
+    AccessToken,
+}
+
+impl Mortal {
+    const ALL: [Self; 4] = [Self::Organization, Self::Portal, Self::Token, Self::AccessToken];
+
+    fn mark(self) -> u8 {
+        match self {
+            Self::Organization => b'o',
+            Self::Portal => b'p',
+            Self::Token => b't',
+            Self::AccessToken => b'a',
+        }
+    }
+}
+
+/// An organization.
+pub(crate) fn organization(uuid: Uuid) -> Key {
+    Key::new(ORGANIZATIONS, uuid)
+}
+
+/// All organizations, the oldest first.
+pub(crate) fn organizations() -> KeyRange {
+    KeyRange::table(ORGANIZATIONS)
+}
+
+/// Which organization a slug names.
+pub(crate) fn organization_slug(slug: &str) -> Key {
+    Key::new(ORGANIZATION_SLUGS, slug)
+}
+
+/// What an organization has how many of.
+pub(crate) fn tally(organization: Uuid) -> Key {
+    Key::new(TALLIES, organization)
+}
+
+/// A portal at its newest revision.
+pub(crate) fn portal(organization: Uuid, portal: Uuid) -> Key {
+    Key::new(PORTALS, pair(organization, portal.as_bytes()))
+}
+
+/// All portals of an organization, the oldest first.
+pub(crate) fn portals(organization: Uuid) -> KeyRange {
+    KeyRange::starting_with(&Key::new(PORTALS, organization))
+}
+
+/// Which portal of an organization a slug names.
+pub(crate) fn portal_slug(organization: Uuid, slug: &str) -> Key {
+    Key::new(PORTAL_SLUGS, pair(organization, slug.as_bytes()))
+}
+
+/// A document as it was saved with a portal's revision.
+pub(crate) fn document(portal: Uuid, revision: u64) -> Key {
+    Key::new(DOCUMENTS, pair(portal, &revision.to_be_bytes()))
+}
+
+/// A token of a portal.
+pub(crate) fn token(fingerprint: &Fingerprint) -> Key {
+    Key::new(TOKENS, fingerprint.as_bytes())
+}
+
+/// A token of a portal in its list.
+pub(crate) fn token_order(portal: Uuid, token: Uuid) -> Key {
+    Key::new(TOKEN_ORDER, pair(portal, token.as_bytes()))
+}
+
+/// The list of a portal's tokens, the oldest first.
+pub(crate) fn token_orders(portal: Uuid) -> KeyRange {
+    KeyRange::starting_with(&Key::new(TOKEN_ORDER, portal))
+}
+
+/// When a token was last used.
+pub(crate) fn token_use(token: Uuid) -> Key {
+    Key::new(TOKEN_USES, token)
+}
+
+/// An API access token.
+pub(crate) fn access_token(fingerprint: &Fingerprint) -> Key {
+    Key::new(ACCESS_TOKENS, fingerprint.as_bytes())
+}
+
+/// Which access token is the operator's.
+pub(crate) fn operator() -> Key {
+    Key::new(OPERATOR, [])
+}
+
+/// A change that was made in an organization.
+pub(crate) fn audit_event(organization: Uuid, event: Uuid) -> Key {
+    Key::new(AUDIT_EVENTS, pair(organization, event.as_bytes()))
+}
+
+/// The changes that were made in an organization, the oldest first.
+pub(crate) fn audit_events(organization: Uuid) -> KeyRange {
+    KeyRange::starting_with(&Key::new(AUDIT_EVENTS, organization))
+}
+
+/// That something has ended.
+pub(crate) fn end(what: Mortal, uuid: Uuid) -> Key {
+    let mut name = vec![what.mark()];
+    name.extend_from_slice(uuid.as_bytes());
+    Key::new(ENDS, name)
+}
+
+/// What a key of [`ENDS`] says has ended.
+pub(crate) fn ended(key: &Key) -> Option<(Mortal, Uuid)> {
+    let (mark, uuid) = key.name().split_first()?;
+    let what = Mortal::ALL.into_iter().find(|what| what.mark() == *mark)?;
+    Some((what, Uuid::from_slice(uuid).ok()?))
+}
+
+fn pair(owner: Uuid, rest: &[u8]) -> Vec<u8> {
+    let mut name = owner.as_bytes().to_vec();
+    name.extend_from_slice(rest);
+    name
+}
