@@ -1,0 +1,38 @@
+//! `portals token`: who may call a portal.
+
+use super::{api::Api, output};
+use crate::{
+    cli::manage::{Token, TokenAction},
+    exit::{self, Failure},
+};
+use http::Method;
+use serde_json::json;
+
+const COLUMNS: [&str; 6] = ["uuid", "description", "kind", "created_at", "expires_at", "last_used_at"];
+
+/// Runs it.
+pub(crate) fn run(command: Token) -> Result<(), Failure> {
+    let api = Api::new(command.server)?;
+    super::run(async move {
+        match command.action {
+            TokenAction::Create { organization, portal, description, expires_at } => {
+                let body = json!({"description": description, "expires_at": expires_at});
+                let path = path(&organization, &portal);
+                output::show(&api, &api.manage(Method::POST, &path, &[], Some(&body)).await?)
+            }
+            TokenAction::List { organization, portal } => {
+                output::table(&api, &api.list(&path(&organization, &portal)).await?, &COLUMNS)
+            }
+            TokenAction::Revoke { organization, portal, uuid } => {
+                let path = format!("{}/{uuid}", path(&organization, &portal));
+                api.manage(Method::DELETE, &path, &[], None).await?;
+                exit::print(&format!("revoked {uuid}\n"));
+                Ok(())
+            }
+        }
+    })
+}
+
+fn path(organization: &str, portal: &str) -> String {
+    format!("/v2/organizations/{organization}/portals/{portal}/tokens")
+}

@@ -1,0 +1,17 @@
+//! The ground: threads, sockets, connections and the end.
+//!
+//! Each serving thread is an actix system, a current-thread runtime with listeners of its own, so that the thread
+//! that reads a call does all of it. Nothing here knows what is served.
+
+pub(crate) mod accept;
+pub(crate) mod address;
+pub(crate) mod connection;
+pub(crate) mod crew;
+pub(crate) mod grpc;
+pub(crate) mod listener;
+pub(crate) mod pace;
+pub(crate) mod shutdown;
+
+pub(crate) use crew::{Crew, Station};
+pub(crate) use listener::Bound;
+pub(crate) use shutdown::{Shutdown, Trigger};

@@ -1,0 +1,228 @@
+//! One connection: HTTP/1.1 or HTTP/2, as its first bytes say, under limits and a clock.
+
+use super::{
+    pace::{LOOK, Pace},
+    shutdown::Shutdown,
+};
+use axum::Router;
+use bytes::Bytes;
+use http::{Request, Response, Version};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use std::{
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{self, MissedTickBehavior},
+};
+use tower::Service;
+
+/// Calls beside each other on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 100;
+/// Calls beside each other on one HTTP/2 connection of another service of ours.
+const MAX_INTERNAL_STREAMS: u32 = 10_000;
+/// Streams that a peer may have reset before they were looked at: more ends the connection.
+const MAX_RESETS: usize = 20;
+/// Bytes of a request's header fields; a service that wants less says so itself.
+const MAX_HEADER_BYTES: u32 = 64 << 10;
+/// Header fields of a request.
+const MAX_HEADER_FIELDS: usize = 256;
+/// How often an HTTP/2 peer is asked whether it is still there, and how long it may take to answer.
+const PING: Duration = Duration::from_secs(20);
+
+/// Whom a listener is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Peers {
+    /// Anybody.
+    Public,
+    /// Other services of ours.
+    Internal,
+}
+
+/// What speaks the protocol on each connection.
+pub(crate) fn protocol(peers: Peers) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // The clock of a connection is ours (`pace`): hyper's would count idle time as time of reading a head.
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(MAX_HEADER_FIELDS)
+        .max_buf_size(usize::try_from(MAX_HEADER_BYTES).unwrap_or(usize::MAX));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING)
+        .max_concurrent_streams(match peers {
+            Peers::Public => MAX_STREAMS,
+            Peers::Internal => MAX_INTERNAL_STREAMS,
+        })
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_header_list_size(MAX_HEADER_BYTES);
+    if peers == Peers::Internal {
+        // Messages are of up to 4 MiB, and the peer is trusted with the memory.
+        builder.http2().initial_stream_window_size(1 << 20).initial_connection_window_size(4 << 20);
+    }
+    builder
+}
+
+/// Serves `router` on `stream` until it ends, is silent for too long, or has drained after `shutdown`.
+pub(crate) async fn serve<S>(
+    protocol: &auto::Builder<TokioExecutor>,
+    stream: S,
+    peer: Option<SocketAddr>,
+    router: Router,
+    shutdown: Shutdown,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let pace = Arc::new(Pace::new());
+    let stream = TokioIo::new(Paced { stream, pace: Arc::clone(&pace) });
+    let at = Arc::clone(&pace);
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let call = Calling::new(&at, request.version());
+        let mut request = request.map(axum::body::Body::new);
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(edge::PeerAddress(peer));
+        }
+        let answer = router.clone().call(request);
+        async move { answer.await.map(|response: Response<_>| response.map(|body| Answering { body, call })) }
+    });
+    let mut connection = pin!(protocol.serve_connection(stream, service));
+    let mut begun = pin!(shutdown.begun());
+    let mut look = time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut closing = false;
+    loop {
+        tokio::select! {
+            // What a peer did wrong with its connection concerns nobody else.
+            _ended = connection.as_mut() => return,
+            () = &mut begun, if !closing => {
+                closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            _ = look.tick() => {
+                if pace.is_over() {
+                    // An idle connection closes by itself now; one that is stuck is dropped at the next look.
+                    if closing { return }
+                    closing = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+/// A call as the clock of its connection sees it.
+struct Calling(Arc<Pace>);
+
+impl Calling {
+    fn new(pace: &Arc<Pace>, version: Version) -> Self {
+        pace.call_begins(version == Version::HTTP_2);
+        Self(Arc::clone(pace))
+    }
+}
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        self.0.call_ends();
+    }
+}
+
+/// The body of an answer; the call lasts until it is dropped.
+struct Answering<B> {
+    body: B,
+    call: Calling,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Answering<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let _lives = &self.call;
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A stream that tells the clock what it does.
+struct Paced<S> {
+    stream: S,
+    pace: Arc<Pace>,
+}
+
+impl<S> Paced<S> {
+    fn wrote<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.pace.wrote(written.is_ready());
+        written
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.pace.read();
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.wrote(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,97 @@
+//! The threads that serve: each an actix system with listeners of its own.
+
+use super::{accept, address::Connections, connection::Peers, listener::Bound, shutdown::Shutdown};
+use crate::exit::Failure;
+use axum::Router;
+use std::{sync::Arc, thread, time::Duration};
+use tokio::{sync::mpsc, time};
+
+/// Something to serve on every thread.
+pub(crate) struct Station {
+    /// What the log calls it: `http`, `registry`, `executor`.
+    pub(crate) name: &'static str,
+    /// Where.
+    pub(crate) bound: Bound,
+    /// For whom.
+    pub(crate) peers: Peers,
+    /// What, made once for each thread, so that threads share no counters.
+    pub(crate) router: Arc<dyn Fn() -> Router + Send + Sync>,
+}
+
+/// Threads at work.
+pub(crate) struct Crew {
+    threads: usize,
+    ended: mpsc::Receiver<Result<(), String>>,
+    /// Socket files, to be removed when nobody listens any more.
+    _files: Vec<super::listener::SocketFile>,
+}
+
+/// How many threads serve where nothing is said: one for each core.
+pub(crate) fn threads(asked: Option<u16>) -> usize {
+    asked.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from)
+}
+
+impl Crew {
+    /// Starts `threads` threads that serve all `stations` until `shutdown`, and then drain for at most `drain`.
+    pub(crate) fn start(
+        threads: usize,
+        stations: Vec<Station>,
+        connections: &Connections,
+        shutdown: &Shutdown,
+        drain: Duration,
+    ) -> Result<Self, Failure> {
+        let (report, ended) = mpsc::channel(threads.max(1));
+        let mut files = Vec::new();
+        let mut posts: Vec<Vec<_>> = (0..threads).map(|_| Vec::with_capacity(stations.len())).collect();
+        for station in stations {
+            tracing::info!(service = station.name, address = %station.bound.address, "listening");
+            files.extend(station.bound.file);
+            for (post, socket) in posts.iter_mut().zip(station.bound.sockets) {
+                post.push((socket, Arc::clone(&station.router), station.peers));
+            }
+        }
+        for (number, post) in posts.into_iter().enumerate() {
+            let (report, connections, shutdown) = (report.clone(), connections.clone(), shutdown.clone());
+            let work = move || {
+                let served = actix::System::new().block_on(async move {
+                    let serving = post.into_iter().map(|(socket, router, peers)| {
+                        accept::serve(socket, router(), peers, connections.clone(), shutdown.clone())
+                    });
+                    let serving = futures_util::future::try_join_all(serving);
+                    let late = async {
+                        shutdown.clone().begun().await;
+                        time::sleep(drain).await;
+                    };
+                    tokio::select! {
+                        served = serving => served.map(drop).map_err(|error| error.to_string()),
+                        () = late => {
+                            tracing::warn!("calls in flight were cut: they took longer than the drain timeout");
+                            Ok(())
+                        }
+                    }
+                });
+                // Nobody listens when the process ends for another reason.
+                let _gone = report.try_send(served);
+            };
+            thread::Builder::new()
+                .name(format!("serve-{number}"))
+                .spawn(work)
+                .map_err(|error| Failure::system(format!("starting a thread: {error}")))?;
+        }
+        Ok(Self { threads, ended, _files: files })
+    }
+
+    /// Completes when all threads have drained, or fails when one ended otherwise.
+    pub(crate) async fn ended(&mut self) -> Result<(), Failure> {
+        for _ in 0..self.threads {
+            match self.ended.recv().await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    return Err(Failure::internal(format!("a serving thread failed: {error}")));
+                }
+                None => return Err(Failure::internal("a serving thread panicked")),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! gRPC services beside health and reflection, and the way to those of other processes.
+
+use crate::{config::Endpoint, exit::Failure};
+use std::time::Duration;
+use tonic::{
+    service::Routes,
+    transport::{self, Channel},
+};
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+/// How long connecting may take before another is tried.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often a silent peer is asked, and when it counts as dead: it is left within three seconds at most.
+const PING: Duration = Duration::from_secs(1);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Adds `grpc.health.v1` and server reflection to `routes`.
+///
+/// The reporter says how `services` (and the process as a whole, the empty name) are.
+pub(crate) fn with_health_and_reflection(routes: Routes) -> Result<(Routes, HealthReporter), Failure> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(|error| Failure::internal(format!("the protos cannot be described: {error}")))?;
+    Ok((routes.add_service(health).add_service(reflection), reporter))
+}
+
+/// Says whether `services` and the process as a whole can serve.
+pub(crate) async fn report(reporter: &HealthReporter, services: &[&str], ready: bool) {
+    let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+    for service in services.iter().chain(&[""]) {
+        reporter.set_service_status(*service, status).await;
+    }
+}
+
+/// A way to the service at `endpoint`, connected when it is first needed and again whenever it breaks.
+pub(crate) fn connect(endpoint: &Endpoint) -> Result<Channel, Failure> {
+    Ok(settings(endpoint)?.connect_lazy())
+}
+
+/// A way to whichever of `endpoints` can be reached.
+pub(crate) fn connect_any(endpoints: &[Endpoint]) -> Result<Channel, Failure> {
+    match endpoints {
+        [one] => connect(one),
+        _ => {
+            let all = endpoints.iter().map(settings).collect::<Result<Vec<_>, _>>()?;
+            Ok(Channel::balance_list(all.into_iter()))
+        }
+    }
+}
+
+fn settings(endpoint: &Endpoint) -> Result<transport::Endpoint, Failure> {
+    let endpoint = transport::Endpoint::from_shared(endpoint.as_str().to_owned())
+        .map_err(|error| Failure::usage(format!("`{}`: {error}", endpoint.as_str())))?;
+    Ok(endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(PING)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20))
+}

@@ -1,0 +1,92 @@
+//! `portals executor`: runs what was granted, over gRPC.
+
+use super::{check, follow_readiness};
+use crate::{
+    cli::serve,
+    config::secret,
+    exit::Failure,
+    host::{Station, connection::Peers, grpc},
+    ops::Readiness,
+};
+use executor::{Executor, Proxy};
+use model::{fault::Chain, key::Keyring};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use std::{path::Path, sync::Arc};
+use tonic::service::Routes;
+
+/// The gRPC services of an executor.
+pub(crate) const SERVICES: &[&str] = &["portals.executor.v1.ExecutorService"];
+
+/// No proxy leads to this machine.
+const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+
+/// Runs an executor until a signal.
+pub(crate) fn run(options: serve::Executor) -> Result<(), Failure> {
+    let key = options.secret_key;
+    let key = secret::read("secret-key", key.secret_key, key.secret_key_file.as_deref())?.ok_or_else(|| {
+        Failure::usage("--secret-key is missing: an executor must be given the registry's (PORTALS_SECRET_KEY, or a file)")
+    })?;
+    let config = config(&options.outbound, secret::keyring(&key)?)?;
+    super::run(&options.process, |process| async move {
+        let executor = open(config)?;
+        let routes = Routes::new(executor.service());
+        let readiness = Readiness::new(vec![("executor", ready(&executor))], process.shutdown.clone());
+        let (routes, reporter) = grpc::with_health_and_reflection(routes)?;
+        tokio::spawn(follow_readiness(reporter, SERVICES, readiness.clone()));
+        let station = Station {
+            name: "executor",
+            bound: process.bind(&options.executor_listen.executor_listen)?,
+            peers: Peers::Internal,
+            router: Arc::new(move || routes.clone().into_axum_router()),
+        };
+        process.serve(vec![station], readiness, std::future::pending()).await
+    })
+}
+
+/// Whether the executor can serve.
+pub(crate) fn ready(executor: &Executor) -> crate::ops::Check {
+    check(executor, |executor| async move { executor.ready().await })
+}
+
+/// What the flags and the proxies of the environment say about the executor.
+pub(crate) fn config(options: &serve::Outbound, keyring: Keyring) -> Result<executor::Config, Failure> {
+    let mut config = executor::Config::new(keyring);
+    config.proxy = proxy()?;
+    config.max_response_bytes = u64::from(options.max_response_mib) << 20;
+    if let Some(path) = &options.upstream_ca {
+        config.upstream_ca = authorities("upstream-ca", path)?;
+    }
+    if let Some(calls) = options.max_calls_per_upstream {
+        config.max_calls_per_upstream = usize::try_from(calls).unwrap_or(usize::MAX);
+    }
+    Ok(config)
+}
+
+/// Opens the executor.
+pub(crate) fn open(config: executor::Config) -> Result<Executor, Failure> {
+    executor::open(config).map_err(|error| Failure::usage(Chain(&error).to_string()))
+}
+
+/// The proxies that the environment names, in upper or lower case.
+pub(crate) fn proxy() -> Result<Proxy, Failure> {
+    let read = |name: &str| {
+        let lower = std::env::var(name.to_ascii_lowercase());
+        std::env::var(name).or(lower).unwrap_or_default()
+    };
+    let no_proxy = format!("{LOOPBACK},{}", read("NO_PROXY"));
+    Proxy::new(&read("HTTPS_PROXY"), &read("HTTP_PROXY"), &no_proxy)
+        .map_err(|error| Failure::usage(format!("HTTPS_PROXY or HTTP_PROXY: {error}")))
+}
+
+/// The certificates in a PEM file.
+pub(crate) fn authorities(flag: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        Failure::usage(format!("--{flag}: reading `{}`: {why}", path.display()))
+    };
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match read {
+        Ok(none) if none.is_empty() => Err(wrong(&"it holds no certificate")),
+        Ok(authorities) => Ok(authorities),
+        Err(error) => Err(wrong(&error)),
+    }
+}

@@ -1,0 +1,134 @@
+//! `portals registry`: the state, over gRPC.
+
+use super::{Process, check, follow_readiness};
+use crate::{
+    cli::serve,
+    config::secret,
+    exit::{self, Failure},
+    host::{Station, connection::Peers, grpc},
+    ops::Readiness,
+};
+use model::{Secret, fault::Chain, key::Keyring};
+use registry::{FirstOrganization, OpenError, Registry};
+use std::{path::PathBuf, sync::Arc};
+use tonic::service::Routes;
+
+/// The gRPC services of a registry.
+pub(crate) const SERVICES: &[&str] =
+    &["portals.registry.v1.RegistryService", "portals.registry.v1.AdministrationService"];
+const DATA_DIR: &str = "./data";
+
+/// Runs a registry until a signal.
+pub(crate) fn run(options: serve::Registry) -> Result<(), Failure> {
+    let config = config(options.state, options.secret_key, options.edge_key, None)?;
+    super::run(&options.process, |process| async move {
+        let registry = open(config).await?;
+        let routes = routes(&registry);
+        let readiness = Readiness::new(vec![("registry", ready(&registry))], process.shutdown.clone());
+        let (routes, reporter) = grpc::with_health_and_reflection(routes)?;
+        tokio::spawn(follow_readiness(reporter, SERVICES, readiness.clone()));
+        let station = Station {
+            name: "registry",
+            bound: process.bind(&options.registry_listen.registry_listen)?,
+            peers: Peers::Internal,
+            router: Arc::new(move || routes.clone().into_axum_router()),
+        };
+        let closing = close_at_shutdown(&registry, &process);
+        let served = process.serve(vec![station], readiness, closing).await;
+        registry.close().await;
+        served
+    })
+}
+
+/// Both services of a registry.
+pub(crate) fn routes(registry: &Registry) -> Routes {
+    Routes::new(registry.registry_service()).add_service(registry.administration_service())
+}
+
+/// Whether the registry can serve.
+pub(crate) fn ready(registry: &Registry) -> crate::ops::Check {
+    check(registry, |registry| async move { registry.ready().await })
+}
+
+/// Closes the registry when the shutdown begins: watches would keep their connections open for ever.
+fn close_at_shutdown(
+    registry: &Registry,
+    process: &Process,
+) -> impl Future<Output = Result<(), Failure>> + use<> {
+    let (registry, shutdown) = (registry.clone(), process.shutdown.clone());
+    let closing = tokio::spawn(async move {
+        shutdown.begun().await;
+        registry.close().await;
+    });
+    async move { closing.await.map_err(|error| Failure::internal(format!("closing the registry: {error}"))) }
+}
+
+/// What the flags say about the registry; `edge_key` is one that was made for this process.
+pub(crate) fn config(
+    state: serve::State,
+    key: serve::SecretKey,
+    edge_key: serve::EdgeKey,
+    made_edge_key: Option<Secret>,
+) -> Result<(registry::Config, Keyring), Failure> {
+    let data_dir = state.data_dir.unwrap_or_else(|| PathBuf::from(DATA_DIR));
+    let given = secret::read("edge-key", edge_key.edge_key, edge_key.edge_key_file.as_deref())?;
+    let edge_key = match (given, made_edge_key) {
+        (Some(given), _) => secret::operators("edge-key", given)?,
+        (None, Some(made)) => made,
+        (None, None) => return Err(no_edge_key()),
+    };
+    let admin_token = secret::read("admin-token", state.admin_token, state.admin_token_file.as_deref())?
+        .map(|token| secret::operators("admin-token", token))
+        .transpose()?;
+    let token = state.upstream_token;
+    let token = secret::read("upstream-token", token.upstream_token, token.upstream_token_file.as_deref())?;
+    let first_organization = match (state.organization, state.upstream_url) {
+        (Some(slug), Some(upstream_url)) => {
+            Some(FirstOrganization { slug: slug.to_string(), upstream_url, upstream_token: token })
+        }
+        (None, None) if token.is_none() => None,
+        _ => {
+            return Err(Failure::usage(
+                "--organization and --upstream-url go together, --upstream-token with both",
+            ));
+        }
+    };
+    // Last: what is made here must not be made for a configuration that is refused.
+    let keyring = match secret::read("secret-key", key.secret_key, key.secret_key_file.as_deref())? {
+        Some(given) => secret::keyring(&given)?,
+        None => secret::keyring_in(&data_dir)?,
+    };
+    let config = registry::Config {
+        data_dir,
+        keyring: keyring.clone(),
+        edge_key,
+        admin_token,
+        first_organization,
+        sole_edge: false,
+        min_free_bytes: u64::from(state.min_free_mib) << 20,
+    };
+    Ok((config, keyring))
+}
+
+/// An edge and a registry that are apart must be told who may watch.
+pub(crate) fn no_edge_key() -> Failure {
+    Failure::usage(
+        "--edge-key is missing: edges and registry must be given the same (PORTALS_EDGE_KEY, or a file)",
+    )
+}
+
+/// Opens the registry and prints the operator's token if this was the first start.
+pub(crate) async fn open((config, _): (registry::Config, Keyring)) -> Result<Registry, Failure> {
+    let opened = registry::open(config).await.map_err(|error| refused(&error))?;
+    if let Some(token) = &opened.made_admin_token {
+        exit::print(&format!(
+            "\nThe operator's API access token. It is shown this once; keep it:\n\n    {}\n\n",
+            token.expose()
+        ));
+    }
+    Ok(opened.registry)
+}
+
+fn refused(error: &OpenError) -> Failure {
+    Failure::with_code(error.exit_code(), Chain(error).to_string())
+}
