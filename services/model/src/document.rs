@@ -17,9 +17,9 @@ use std::{borrow::Cow, fmt};
 pub struct Document {
     /// Its operations, in the order of the source.
     pub operations: Vec<Operation>,
-    /// The source of each fragment definition.
+    /// The source of each fragment definition, used or not, without its description.
     pub fragments: Vec<String>,
-    /// What is allowed but worth a look.
+    /// What is allowed but worth a look, at most 100.
     pub warnings: Vec<Problem>,
 }
 
@@ -39,7 +39,8 @@ pub struct Operation {
     pub name: Option<String>,
     /// Whether it reads or writes.
     pub kind: OperationKind,
-    /// Its source, without the declarations of variables that it never uses.
+    /// Its source, without the declarations of variables that it never uses and without descriptions, which
+    /// servers of October 2021 refuse.
     pub source: String,
     /// The fragments that it uses, by their place in [`Document::fragments`], ascending.
     pub fragments: Vec<u32>,
