@@ -52,11 +52,27 @@ async fn bench(options: &Options) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     let upstream = Upstream::open()?;
     let contenders = shapes::open(&options.binary, folder.path(), &upstream).await?;
+    let measured = rounds(options, &contenders).await;
+    for contender in contenders {
+        contender.close().await;
+    }
+    let measures = measured?;
+    print!("{}", report::table(&measures));
+    if let Some(path) = &options.json {
+        fs::write(path, report::json(&measures).to_string())?;
+    }
+    match measures.iter().map(Measure::failed).sum::<u32>() {
+        0 => Ok(()),
+        failed => Err(format!("{failed} calls were not answered with 200").into()),
+    }
+}
+
+async fn rounds(options: &Options, contenders: &[Contender]) -> Result<Vec<Measure>, Failure> {
     let mut measures = Vec::new();
     for round in 0..options.rounds() {
         for answer in options.answers() {
             for connections in options.connections() {
-                for contender in &contenders {
+                for contender in contenders {
                     let measure = measure(contender, *answer, *connections, options).await?;
                     eprintln!("round {round}: {measure}");
                     measures.push(measure);
@@ -64,11 +80,7 @@ async fn bench(options: &Options) -> Result<(), Failure> {
             }
         }
     }
-    print!("{}", report::table(&measures));
-    if let Some(path) = &options.json {
-        fs::write(path, report::json(&measures).to_string())?;
-    }
-    Ok(())
+    Ok(measures)
 }
 
 /// Warms a contender up, then counts what it does and what that costs.

@@ -47,6 +47,11 @@ impl Measure {
             cost: (spent * 1000).checked_div(requests + failed).unwrap_or_default(),
         }
     }
+
+    /// How many calls were not answered as they should be.
+    pub(crate) fn failed(&self) -> u32 {
+        self.failed
+    }
 }
 
 impl fmt::Display for Measure {

@@ -6,6 +6,7 @@ use crate::{
 };
 use house::{Client, Process, until};
 use http::Method;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::{collections::HashMap, fs, net::SocketAddr, path::Path, sync::Arc};
 
@@ -26,7 +27,7 @@ pub(crate) struct Contender {
     doors: HashMap<&'static str, (String, String)>,
     /// Whether a caller has to send the document with it.
     whole: bool,
-    _running: Vec<Process>,
+    running: Vec<Process>,
 }
 
 impl Contender {
@@ -50,6 +51,14 @@ impl Contender {
         };
         Arc::new((0..BODIES).map(request).collect())
     }
+
+    /// Stops its processes as one should, so that they stop what they have started.
+    pub(crate) async fn close(self) {
+        for mut process in self.running {
+            process.signal(Signal::TERM);
+            process.ended().await;
+        }
+    }
 }
 
 /// Starts everything that is measured, one beside the other; what waits costs nothing.
@@ -58,26 +67,27 @@ pub(crate) async fn open(
     folder: &Path,
     upstream: &Upstream,
 ) -> Result<Vec<Contender>, Failure> {
-    let mut contenders = Vec::new();
+    let starts = Start { binary, folder, upstream };
+    let mut contenders = vec![starts.up().await?];
+    contenders.push(starts.split("split, TCP", Join::Tcp).await?);
+    contenders.push(starts.split("split, Unix", Join::Unix).await?);
+    // Last, since its workers outlive a failure here; and first in the table, since it is what the others stand beside.
     match nginx::open(folder, upstream)? {
         None => eprintln!("SKIPPED: nginx is not installed, so there is nothing to compare with"),
         Some((address, process)) => {
             let door = |answer: Answer| (format!("/{}", answer.name()), nginx::BEARER.to_owned());
             until("nginx listens", || async { tokio::net::TcpStream::connect(address).await.is_ok() }).await;
-            contenders.push(Contender {
+            let nginx = Contender {
                 name: "nginx",
                 address,
                 processes: vec![process.id()],
                 doors: Answer::ALL.map(|answer| (answer.name(), door(answer))).into(),
                 whole: true,
-                _running: vec![process],
-            });
+                running: vec![process],
+            };
+            contenders.insert(0, nginx);
         }
     }
-    let starts = Start { binary, folder, upstream };
-    contenders.push(starts.up().await?);
-    contenders.push(starts.split("split, TCP", Join::Tcp).await?);
-    contenders.push(starts.split("split, Unix", Join::Unix).await?);
     Ok(contenders)
 }
 
@@ -169,7 +179,7 @@ impl Start<'_> {
             doors.insert(answer.name(), self.door(&client, address, answer).await?);
         }
         let processes = running.iter().map(Process::id).collect();
-        Ok(Contender { name, address, processes, doors, whole: false, _running: running })
+        Ok(Contender { name, address, processes, doors, whole: false, running })
     }
 
     /// Makes an organization whose upstream gives this answer, with a portal: its path and its bearer.
