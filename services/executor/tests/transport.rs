@@ -1,0 +1,217 @@
+//! What lies between the executor and a good upstream: compression, TLS, HTTP/2, proxies, long answers.
+
+mod support;
+
+use async_compression::tokio::write::{BrotliEncoder, GzipEncoder, ZstdEncoder};
+use bytes::Bytes;
+use executor::Proxy;
+use http::{Request, Response, Version};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use model::Reason;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::{convert::Infallible, sync::Arc};
+use support::{
+    House, MUTATION, QUERY, collect,
+    upstream::{Act, GOOD, Upstream, reply},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+
+async fn written<W: AsyncWrite + Unpin>(mut encoder: W, text: &[u8]) -> W {
+    encoder.write_all(text).await.unwrap();
+    encoder.shutdown().await.unwrap();
+    encoder
+}
+
+async fn compressed(text: &[u8]) -> [(&'static str, Vec<u8>); 3] {
+    [
+        ("gzip", written(GzipEncoder::new(Vec::new()), text).await.into_inner()),
+        ("br", written(BrotliEncoder::new(Vec::new()), text).await.into_inner()),
+        ("zstd", written(ZstdEncoder::new(Vec::new()), text).await.into_inner()),
+    ]
+}
+
+#[tokio::test]
+async fn compressed_answers_arrive_as_they_were() {
+    let house = House::open();
+    let long = format!(r#"{{"data":"{}"}}"#, "0123456789".repeat(100_000));
+    for text in [GOOD, &long] {
+        for (coding, body) in compressed(text.as_bytes()).await {
+            let fields = format!("Content-Encoding: {coding}\r\n");
+            let upstream = Upstream::start([Act::Write(reply("200 OK", &fields, body))]).await;
+            let grant = house.grant(QUERY, &upstream.url);
+            assert!(house.good(&grant).await == text, "{coding}, {} bytes", text.len());
+            assert!(upstream.seen()[0].head.contains("accept-encoding: gzip, br, zstd\r\n"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bomb_is_stopped_at_the_limit() {
+    let house = House::open_with(|config| config.max_response_bytes = 1 << 20);
+    let bomb = format!(r#"{{"data":"{}"}}"#, " ".repeat(16 << 20));
+    for (coding, body) in compressed(bomb.as_bytes()).await {
+        assert!(body.len() < 1 << 20, "{coding}");
+        let fields = format!("Content-Encoding: {coding}\r\n");
+        let upstream = Upstream::start([Act::Write(reply("200 OK", &fields, body))]).await;
+        let grant = house.grant(QUERY, &upstream.url);
+        let answer = house.call(&grant).await.unwrap();
+        let fault = collect(answer.body).await.unwrap_err();
+        assert_eq!(fault.reason(), Reason::UpstreamResponseTooLarge, "{coding}");
+        assert_eq!(house.good(&grant).await, GOOD, "{coding}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_answer_arrives_byte_for_byte() {
+    let house = House::open();
+    let long = format!(r#"{{"data":[{}0]}}"#, "1234567890,".repeat(700_000));
+    for padding in [0, 1, 255, 4096] {
+        let long = format!("{long}{}", " ".repeat(padding));
+        let upstream = Upstream::start([Act::Write(reply("200 OK", "", &long))]).await;
+        let answer = house.call(&house.grant(QUERY, &upstream.url)).await.unwrap();
+        assert!(matches!(answer.body, proto::Body::Stream(_)));
+        assert!(collect(answer.body).await.unwrap() == long);
+    }
+}
+
+#[tokio::test]
+async fn connections_are_used_again() {
+    let house = House::open();
+    let upstream = Upstream::start([]).await;
+    let grant = house.grant(MUTATION, &upstream.url);
+    for _ in 0..10 {
+        house.good(&grant).await;
+    }
+    assert_eq!((upstream.calls(), upstream.connections()), (10, 1));
+}
+
+/// A good upstream over TLS that speaks what `alpn` says, and tells the HTTP version of each request.
+async fn secure(alpn: &[&[u8]]) -> (String, CertificateDer<'static>, mpsc::Receiver<Version>) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let certificate = made.cert.der().clone();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    tls.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}/graphql", listener.local_addr().unwrap().port());
+    let (versions, seen) = mpsc::channel(16);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(stream) = acceptor.accept(stream).await else { continue };
+            let versions = versions.clone();
+            let answer = service_fn(move |request: Request<Incoming>| {
+                let versions = versions.clone();
+                async move {
+                    versions.try_send(request.version()).unwrap();
+                    request.into_body().collect().await.unwrap();
+                    Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(GOOD.as_bytes()))))
+                }
+            });
+            tokio::spawn(async move {
+                let server = auto::Builder::new(TokioExecutor::new());
+                server.serve_connection(TokioIo::new(stream), answer).await.ok();
+            });
+        }
+    });
+    (url, certificate, seen)
+}
+
+#[tokio::test]
+async fn over_tls_the_upstream_chooses_between_http_1_1_and_2() {
+    let choices: [(&[&[u8]], Version); 3] = [
+        (&[b"h2", b"http/1.1"], Version::HTTP_2),
+        (&[b"http/1.1"], Version::HTTP_11),
+        (&[], Version::HTTP_11),
+    ];
+    for (alpn, version) in choices {
+        let (url, certificate, mut seen) = secure(alpn).await;
+        let house = House::open_with(|config| config.upstream_ca = vec![certificate]);
+        assert_eq!(house.good(&house.grant(MUTATION, &url)).await, GOOD);
+        assert_eq!(seen.recv().await, Some(version));
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_unknown_authority_is_refused() {
+    let (url, _, mut seen) = secure(&[b"h2"]).await;
+    let house = House::open();
+    let fault = house.refused(&house.grant(QUERY, &url)).await;
+    assert_eq!(fault.reason(), Reason::UpstreamUnreachable);
+    assert!(seen.try_recv().is_err());
+}
+
+/// A proxy that knows CONNECT, and tells the head of each request.
+async fn tunnel(answer: &'static str) -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://user:word@{}", listener.local_addr().unwrap());
+    let (heads, seen) = mpsc::channel(16);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(client.read_u8().await.unwrap());
+            }
+            let head = String::from_utf8(head).unwrap();
+            let host = head.split(' ').nth(1).unwrap().to_owned();
+            heads.try_send(head).unwrap();
+            client.write_all(answer.as_bytes()).await.unwrap();
+            if answer.contains("200") {
+                let mut server = TcpStream::connect(host).await.unwrap();
+                tokio::spawn(async move { copy_bidirectional(&mut client, &mut server).await.ok() });
+            }
+        }
+    });
+    (url, seen)
+}
+
+#[tokio::test]
+async fn https_goes_through_a_tunnel_where_there_is_a_proxy() {
+    let (url, certificate, mut versions) = secure(&[b"h2"]).await;
+    let (proxy, mut heads) = tunnel("HTTP/1.1 200 OK\r\n\r\n").await;
+    let house = House::open_with(|config| {
+        config.upstream_ca = vec![certificate];
+        config.proxy = Proxy::new(&proxy, "", "").unwrap();
+    });
+    assert_eq!(house.good(&house.grant(QUERY, &url)).await, GOOD);
+    let head = heads.recv().await.unwrap();
+    assert!(head.starts_with("CONNECT localhost:"), "{head}");
+    assert!(head.to_ascii_lowercase().contains("proxy-authorization: basic dxnlcjp3b3jk"), "{head}");
+    assert_eq!(versions.recv().await, Some(Version::HTTP_2));
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_makes_the_upstream_unreachable() {
+    let (proxy, _heads) = tunnel("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;
+    let house = House::open_with(|config| config.proxy = Proxy::new(&proxy, "", "").unwrap());
+    let fault = house.refused(&house.grant(QUERY, "https://upstream.invalid/")).await;
+    assert_eq!(fault.reason(), Reason::UpstreamUnreachable);
+}
+
+#[tokio::test]
+async fn http_is_asked_of_the_proxy_with_the_whole_uri() {
+    let proxy = Upstream::start([]).await;
+    let url = proxy.url.replace("http://", "http://user:word@");
+    let house = House::open_with(|config| config.proxy = Proxy::new("", &url, "direct.invalid").unwrap());
+    assert_eq!(house.good(&house.grant(QUERY, "http://upstream.invalid/graphql")).await, GOOD);
+    let head = proxy.seen()[0].head.clone();
+    assert!(head.starts_with("POST http://upstream.invalid/graphql HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("proxy-authorization: Basic"), "{head}");
+    house.refused(&house.grant(QUERY, "http://direct.invalid/graphql")).await;
+    assert_eq!(proxy.calls(), 1);
+}
