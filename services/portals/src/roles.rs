@@ -4,6 +4,7 @@ pub(crate) mod demo_upstream;
 pub(crate) mod edge;
 pub(crate) mod executor;
 pub(crate) mod registry;
+mod sessions;
 pub(crate) mod up;
 
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     logging,
     ops::{self, Check, Readiness},
 };
+use metrics_exporter_prometheus::PrometheusHandle;
 use std::{sync::Arc, time::Duration};
 use tokio::time;
 
@@ -30,6 +32,7 @@ pub(crate) struct Process {
     threads: usize,
     drain: Duration,
     ops: Bound,
+    metrics: PrometheusHandle,
     connections: Connections,
     trigger: Trigger,
     /// Begins with the first signal.
@@ -64,6 +67,9 @@ where
 impl Process {
     /// Takes signals and binds the operations address.
     fn start(options: &serve::Process) -> Result<Self, Failure> {
+        // First: what a room counts before there is somebody to count is lost.
+        let metrics = ops::metrics()?;
+        tokio::spawn(ops::upkeep(metrics.clone()));
         let (trigger, shutdown) = Trigger::new();
         let signals =
             Signals::take().map_err(|error| Failure::system(format!("listening for signals: {error}")))?;
@@ -71,6 +77,7 @@ impl Process {
             threads: crew::threads(options.threads),
             drain: options.drain_timeout,
             ops: Bound::bind(&Listen::Tcp(options.ops_listen), 1)?,
+            metrics,
             connections: Connections::new(options.max_connections, options.max_connections_per_address),
             trigger,
             shutdown,
@@ -92,10 +99,8 @@ impl Process {
         readiness: Readiness,
         meanwhile: impl Future<Output = Result<(), Failure>>,
     ) -> Result<(), Failure> {
-        let metrics = ops::metrics()?;
-        tokio::spawn(ops::upkeep(metrics.clone()));
         let mut crew = Crew::start(self.threads, stations, &self.connections, &self.shutdown, self.drain)?;
-        let ops = serve_ops(self.ops, ops::router(readiness, metrics))?;
+        let ops = serve_ops(self.ops, ops::router(readiness, self.metrics))?;
         tokio::select! {
             () = self.signals.next() => {}
             ended = crew.ended() => {

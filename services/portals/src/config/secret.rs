@@ -14,6 +14,8 @@ use std::{
 
 /// The name of the generated key's file in the data directory.
 pub(crate) const KEY_FILE: &str = "secret-key";
+/// The store's folder in the data directory: what lies there cannot be read without its key.
+const STORE: &str = "store";
 /// The most bytes of a file with a secret.
 const MAX_FILE_BYTES: u64 = 64 << 10;
 /// How many characters an operator's own token or key has.
@@ -98,7 +100,7 @@ fn make_key(data_dir: &Path, path: &Path) -> Result<Keyring, Failure> {
     let wrong =
         |error: std::io::Error| Failure::with_code(78, format!("making `{}`: {error}", path.display()));
     fs::create_dir_all(data_dir).map_err(wrong)?;
-    if fs::read_dir(data_dir).map_err(wrong)?.flatten().any(|entry| entry.file_name() == "db") {
+    if fs::read_dir(data_dir).map_err(wrong)?.flatten().any(|entry| entry.file_name() == STORE) {
         return Err(Failure::usage(format!(
             "`{}` holds a store but no key: give its --secret-key",
             data_dir.display()

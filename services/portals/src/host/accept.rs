@@ -85,9 +85,11 @@ pub(crate) async fn serve(
         tokio::spawn(async move {
             match accepted {
                 Accepted::Tcp(stream, peer) => {
-                    connection::serve(&protocol, stream, Some(peer), router, shutdown).await;
+                    connection::serve(&protocol, stream, peers, Some(peer), router, shutdown).await;
                 }
-                Accepted::Unix(stream) => connection::serve(&protocol, stream, None, router, shutdown).await,
+                Accepted::Unix(stream) => {
+                    connection::serve(&protocol, stream, peers, None, router, shutdown).await
+                }
             }
             drop((alive, room, counted));
         });

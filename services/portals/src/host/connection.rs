@@ -40,6 +40,9 @@ const MAX_HEADER_FIELDS: usize = 256;
 /// How often an HTTP/2 peer is asked whether it is still there, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(20);
 
+/// How long the rest of a request may take after the shutdown has begun, before the request counts as endless.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// Whom a listener is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Peers {
@@ -81,6 +84,7 @@ pub(crate) fn protocol(peers: Peers) -> auto::Builder<TokioExecutor> {
 pub(crate) async fn serve<S>(
     protocol: &auto::Builder<TokioExecutor>,
     stream: S,
+    peers: Peers,
     peer: Option<SocketAddr>,
     router: Router,
     shutdown: Shutdown,
@@ -90,9 +94,13 @@ pub(crate) async fn serve<S>(
     let pace = Arc::new(Pace::new());
     let stream = TokioIo::new(Paced { stream, pace: Arc::clone(&pace) });
     let at = Arc::clone(&pace);
+    let ending = (peers == Peers::Internal).then(|| shutdown.clone());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let call = Calling::new(&at, request.version());
-        let mut request = request.map(axum::body::Body::new);
+        let mut request = match &ending {
+            None => request.map(axum::body::Body::new),
+            Some(shutdown) => request.map(|body| axum::body::Body::new(Ending::new(body, shutdown.clone()))),
+        };
         if let Some(peer) = peer {
             request.extensions_mut().insert(edge::PeerAddress(peer));
         }
@@ -156,6 +164,47 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answering<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let _lives = &self.call;
         Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of a service's request: one that would never end by itself ends a little after the shutdown begins.
+///
+/// So a session with an executor drains as calls do: what it has asked is answered, and then it is over.
+struct Ending {
+    body: Incoming,
+    end: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Ending {
+    fn new(body: Incoming, shutdown: Shutdown) -> Self {
+        let end = Box::pin(async move {
+            shutdown.begun().await;
+            time::sleep(LAST_WORDS).await;
+        });
+        Self { body, end }
+    }
+}
+
+impl Body for Ending {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Pending => self.end.as_mut().poll(context).map(|()| None),
+            ready => ready,
+        }
     }
 
     fn is_end_stream(&self) -> bool {

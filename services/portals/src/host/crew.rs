@@ -14,7 +14,7 @@ pub(crate) struct Station {
     pub(crate) bound: Bound,
     /// For whom.
     pub(crate) peers: Peers,
-    /// What, made once for each thread, so that threads share no counters.
+    /// What, made once on each thread and its runtime, so that threads share nothing that they need not.
     pub(crate) router: Arc<dyn Fn() -> Router + Send + Sync>,
 }
 

@@ -35,6 +35,11 @@ pub(crate) async fn report(reporter: &HealthReporter, services: &[&str], ready: 
     }
 }
 
+/// Refuses what cannot be connected to.
+pub(crate) fn check(endpoint: &Endpoint) -> Result<(), Failure> {
+    settings(endpoint).map(drop)
+}
+
 /// A way to the service at `endpoint`, connected when it is first needed and again whenever it breaks.
 pub(crate) fn connect(endpoint: &Endpoint) -> Result<Channel, Failure> {
     Ok(settings(endpoint)?.connect_lazy())

@@ -7,7 +7,7 @@ use crate::{
     exit::Failure,
     host::{Bound, Shutdown, Station, connection::Peers, grpc},
     ops::Readiness,
-    roles::registry::no_edge_key,
+    roles::{registry::no_edge_key, sessions::PerThread},
 };
 use edge::Edge;
 use model::Secret;
@@ -26,13 +26,16 @@ pub(crate) fn run(options: serve::Edge) -> Result<(), Failure> {
     super::run(&options.process, |process| async move {
         let bound = process.bind(&Listen::Tcp(options.public.listen))?;
         let registry = channel::remote(grpc::connect_any(&options.registry)?);
-        let executors = options.executor.iter().map(|endpoint| grpc::connect(endpoint).map(channel::remote));
-        let executors = executors.collect::<Result<Vec<_>, _>>()?;
-        let session: Arc<dyn Execute> =
-            Arc::new(edge::session::connect(executors, edge::session::Config::default()));
-        let edge = edge::open(config(options.public, &bound, key), registry, session);
+        let sessions = Arc::new(PerThread::new(options.executor)?);
+        let executor: Arc<dyn Execute> = Arc::<PerThread>::clone(&sessions);
+        let edge = edge::open(config(options.public, &bound, key), registry, executor);
         let readiness = Readiness::new(vec![("edge", ready(&edge))], process.shutdown.clone());
-        let station = station(bound, &edge);
+        let mut station = station(bound, &edge);
+        let router = station.router;
+        station.router = Arc::new(move || {
+            sessions.open();
+            router()
+        });
         watch(&edge, process.shutdown.clone());
         process.serve(vec![station], readiness, std::future::pending()).await
     })
