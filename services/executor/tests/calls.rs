@@ -1,4 +1,11 @@
 //! A call from its grant to what the upstream is sent, and what becomes of calls when something else goes wrong.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that fails ends here"
+)]
 
 mod support;
 

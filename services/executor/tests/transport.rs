@@ -1,4 +1,11 @@
 //! What lies between the executor and a good upstream: compression, TLS, HTTP/2, proxies, long answers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that fails ends here"
+)]
 
 mod support;
 
