@@ -5,6 +5,7 @@
 use crate::PORTALS;
 use house::{ADMIN_TOKEN, CREDENTIAL, Client, Process, Upstream, until};
 use http::Method;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
@@ -173,12 +174,12 @@ async fn live_and_die(
             (0..WRITERS).map(|writer| write(&house, format!("r{round}-w{writer}"), &written, &acknowledged));
         futures_join(writers.collect()).await;
     };
-    let dying = until("enough was written", || async { acknowledged.load(Ordering::SeqCst) >= death });
-    tokio::select! {
-        () = writing => unreachable!("writers write until the house dies"),
-        () = dying => {}
-    }
-    house.process.kill().await;
+    let dying = async {
+        until("enough was written", || async { acknowledged.load(Ordering::SeqCst) >= death }).await;
+        house.process.signal(Signal::KILL);
+    };
+    tokio::join!(writing, dying);
+    house.process.ended().await;
     let written = written.into_inner().unwrap();
     ledger.portals.extend(written.portals);
     ledger.tokens.extend(written.tokens);

@@ -121,8 +121,8 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
     };
     let heard = Heard { headers: parts.headers, body: body.to_bytes() };
     state.heard.lock().expect("no test panics while it holds this").push(heard.clone());
-    // The sender lives in the state that is held here.
-    let _open = state.open.subscribe().wait_for(|open| *open).await;
+    let mut open = state.open.subscribe();
+    open.wait_for(|open| *open).await.expect("the sender lives in the state that is held here");
     let answer = Arc::clone(&state.answer.lock().expect("no test panics while it holds this"));
     Ok(answer(&heard).map(Full::new))
 }
