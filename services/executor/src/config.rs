@@ -68,7 +68,7 @@ impl Config {
             queue_timeout: Duration::from_millis(250),
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(300),
-            max_actors: 4096,
+            max_actors: 1024,
             max_tickets: 256,
             ticket_timeout: Duration::from_secs(10),
             observer: None,

@@ -15,7 +15,10 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use model::{Fault, Reason, document::OperationKind};
 use proto::Body;
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     time::timeout_at,
@@ -42,10 +45,12 @@ impl Exchange {
     ///
     /// Every `Upstream…` reason but those of the gate.
     pub(crate) async fn run(mut self, sendable: &Sendable) -> Result<(StatusCode, Body), Fault> {
-        let deadline = self.deadline.into();
-        match timeout_at(deadline, self.converse(sendable)).await {
+        let began = Instant::now();
+        match timeout_at(self.deadline.into(), self.converse(sendable)).await {
             Err(_) => {
-                self.pass.settle(Outcome::Failed);
+                if began.elapsed() >= self.fair_time() {
+                    self.pass.settle(Outcome::Failed);
+                }
                 Err(timed_out())
             }
             Ok(Err(failure)) => {
@@ -58,6 +63,12 @@ impl Exchange {
             }
             Ok(Ok((status, Start::Long(first, rest)))) => Ok((status, self.stream(first, rest))),
         }
+    }
+
+    /// What an upstream must have been given before its silence counts against it: a caller in a hurry is no
+    /// reason to leave it alone.
+    fn fair_time(&self) -> Duration {
+        (self.grant.upstream.timeout / 2).min(Duration::from_secs(1))
     }
 
     async fn converse(&self, sendable: &Sendable) -> Result<(StatusCode, Start), Failure> {
@@ -109,6 +120,7 @@ impl Exchange {
         let mut next = Some(first);
         while let Some(chunk) = next {
             match passage.push(chunk) {
+                Ok(chunk) if chunk.is_empty() => {}
                 Ok(chunk) => match timeout_at(self.deadline.into(), sender.send(Ok(chunk))).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return ending.unheard(),
@@ -133,7 +145,11 @@ impl Exchange {
             }
         }
         self.pass.settle(Outcome::Answered);
-        match timeout_at(self.deadline.into(), sender.send(Ok(passage.finish()))).await {
+        let last = passage.finish();
+        if last.is_empty() {
+            return ending.unheard();
+        }
+        match timeout_at(self.deadline.into(), sender.send(Ok(last))).await {
             Ok(_) => ending.unheard(),
             Err(_) => ending.broken(timed_out()),
         }

@@ -9,20 +9,25 @@ use model::{
     variables::coerce,
 };
 use proto::grant::{DocumentClaim, UnreadableClaim};
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 /// A portal revision, ready to be called.
 pub(crate) struct Portal {
     operations: Vec<Prepared>,
+    fragments: Vec<String>,
     by_name: HashMap<String, usize>,
 }
 
 /// An operation and the beginning of the request that runs it.
 struct Prepared {
     operation: Operation,
-    /// `{"query":"…","operationName":"…","variables":`
-    opening: Box<[u8]>,
+    /// Kept while the portal's openings are few and short.
+    opening: Option<Box<str>>,
 }
+
+/// The most bytes of openings that a portal keeps. Each has its fragments in it: a thousand operations that
+/// share one fragment of 100 KiB would come to 100 MiB.
+const MAX_OPENINGS_BYTES: usize = 256 << 10;
 
 /// What is sent upstream.
 pub(crate) struct Sendable {
@@ -37,16 +42,26 @@ pub(crate) struct Sendable {
 impl Portal {
     /// Compiles a document as the grant carries it.
     pub(crate) fn compile(document: DocumentClaim) -> Result<Self, UnreadableClaim> {
-        let mut operations = Vec::with_capacity(document.operations.len());
-        for claim in document.operations {
-            operations.push(Prepared::new(claim.try_into()?, &document.fragments));
+        let DocumentClaim { operations: claims, fragments } = document;
+        let mut operations = Vec::with_capacity(claims.len());
+        let mut left = MAX_OPENINGS_BYTES;
+        for claim in claims {
+            let operation: Operation = claim.try_into()?;
+            let opening = if sent_bytes(&operation, &fragments) <= left {
+                let opening = opening(&operation, &fragments);
+                left = left.saturating_sub(opening.len());
+                Some(opening.into_boxed_str())
+            } else {
+                None
+            };
+            operations.push(Prepared { operation, opening });
         }
         let by_name = operations
             .iter()
             .enumerate()
             .filter_map(|(index, prepared)| Some((prepared.operation.name.clone()?, index)))
             .collect();
-        Ok(Self { operations, by_name })
+        Ok(Self { operations, fragments, by_name })
     }
 
     /// Picks the operation and coerces the variables.
@@ -63,8 +78,12 @@ impl Portal {
     ) -> Result<Sendable, Fault> {
         let prepared = self.select(name).map_err(|fault| unreadable(variables).unwrap_or(fault))?;
         let coerced = coerce(&prepared.operation, extra, variables)?;
-        let mut body = Vec::with_capacity(prepared.opening.len() + coerced.json.len() + 1);
-        body.extend_from_slice(&prepared.opening);
+        let opening = match &prepared.opening {
+            Some(kept) => Cow::Borrowed(&**kept),
+            None => Cow::Owned(opening(&prepared.operation, &self.fragments)),
+        };
+        let mut body = Vec::with_capacity(opening.len() + coerced.json.len() + 1);
+        body.extend_from_slice(opening.as_bytes());
         body.extend_from_slice(&coerced.json);
         body.push(b'}');
         Ok(Sendable { body: body.into(), kind: prepared.operation.kind, ignored: coerced.ignored })
@@ -92,15 +111,20 @@ impl Portal {
     }
 }
 
-impl Prepared {
-    fn new(operation: Operation, fragments: &[String]) -> Self {
-        let mut opening = String::from(r#"{"query":"#);
-        opening.push_str(&json_text(&operation.text(fragments)));
-        opening.push_str(r#","operationName":"#);
-        opening.push_str(&operation.name.as_deref().map_or_else(|| "null".to_owned(), json_text));
-        opening.push_str(r#","variables":"#);
-        Self { operation, opening: opening.into_bytes().into() }
-    }
+/// How long an operation is with its fragments, without putting them together.
+fn sent_bytes(operation: &Operation, fragments: &[String]) -> usize {
+    let fragment = |index: &u32| fragments.get(usize::try_from(*index).ok()?).map(String::len);
+    operation.fragments.iter().filter_map(fragment).fold(operation.source.len(), usize::saturating_add)
+}
+
+/// `{"query":"…","operationName":"…","variables":`
+fn opening(operation: &Operation, fragments: &[String]) -> String {
+    let mut opening = String::from(r#"{"query":"#);
+    opening.push_str(&json_text(&operation.text(fragments)));
+    opening.push_str(r#","operationName":"#);
+    opening.push_str(&operation.name.as_deref().map_or_else(|| "null".to_owned(), json_text));
+    opening.push_str(r#","variables":"#);
+    opening
 }
 
 /// A body that is no object of variables is a bad request, whatever operation it was meant for.
@@ -176,13 +200,32 @@ mod tests {
 
     #[test]
     fn the_opening_is_json_that_wants_only_its_variables() {
-        let mut text =
-            Prepared::new(operation(Some("a"), "query a { x(y: \"\u{1}\\n\") }").try_into().unwrap(), &[])
-                .opening
-                .into_vec();
-        text.extend_from_slice(b"{}}");
-        let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
-        assert_eq!(value["query"], "query a { x(y: \"\u{1}\\n\") }");
+        let source = "query a { x(y: \"\u{1}\\n\") }";
+        let mut text = opening(&operation(Some("a"), source).try_into().unwrap(), &[]);
+        text.push_str("{}}");
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["query"], source);
         assert_eq!(value["operationName"], "a");
+    }
+
+    #[test]
+    fn operations_that_share_a_large_fragment_do_not_each_keep_it() {
+        let fragment = format!("fragment F on Q {{ {} }}", "x ".repeat(50_000));
+        let operations: Vec<_> = (0..100)
+            .map(|number| OperationClaim {
+                fragments: vec![0],
+                ..operation(Some(&format!("q{number}")), &format!("query q{number} {{ ...F }}"))
+            })
+            .collect();
+        let portal = Portal::compile(DocumentClaim { operations, fragments: vec![fragment] }).unwrap();
+        let kept: usize =
+            portal.operations.iter().filter_map(|prepared| prepared.opening.as_ref()).map(|o| o.len()).sum();
+        assert!(kept <= MAX_OPENINGS_BYTES, "{kept}");
+        for name in ["q0", "q99"] {
+            let sent = portal.prepare(Some(name), ExtraVariables::Reject, b"").unwrap().body;
+            let value: serde_json::Value = serde_json::from_slice(&sent).unwrap();
+            assert_eq!(value["operationName"], name);
+            assert!(value["query"].as_str().unwrap().contains("fragment F on Q"));
+        }
     }
 }

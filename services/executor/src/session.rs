@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::{
     sync::mpsc,
-    task::{AbortHandle, Id, JoinSet},
+    task::{AbortHandle, Id, JoinError, JoinSet},
     time::timeout,
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -43,7 +43,7 @@ type Answers = mpsc::Sender<Result<SessionResponse, Status>>;
 struct Session {
     executor: Executor,
     answers: Answers,
-    running: JoinSet<u64>,
+    running: JoinSet<()>,
     calls: HashMap<u64, AbortHandle>,
     ids: HashMap<Id, u64>,
 }
@@ -68,7 +68,9 @@ impl Session {
             tokio::select! {
                 biased;
                 () = gone.closed() => return,
-                Some(done) = self.running.join_next_with_id() => self.finished(done),
+                Some(done) = self.running.join_next_with_id() => if self.finished(done).await.is_err() {
+                    return;
+                },
                 request = requests.message() => match request {
                     Ok(Some(SessionRequest { event: Some(event) })) => {
                         if self.take(event).await.is_err() {
@@ -91,7 +93,9 @@ impl Session {
                 biased;
                 () = gone.closed() => return,
                 done = self.running.join_next_with_id() => match done {
-                    Some(done) => self.finished(done),
+                    Some(done) => if self.finished(done).await.is_err() {
+                        return;
+                    },
                     None => return,
                 },
             }
@@ -122,19 +126,25 @@ impl Session {
             let outcome = run(&executor, call).await;
             // A session that nobody reads ends by itself.
             answer(&answers, id, outcome).await.ok();
-            id
         });
         self.ids.insert(handle.id(), id);
         self.calls.insert(id, handle);
         Ok(())
     }
 
-    fn finished(&mut self, done: Result<(Id, u64), tokio::task::JoinError>) {
-        let task = done.map_or_else(|error| error.id(), |(task, _)| task);
-        let Some(id) = self.ids.remove(&task) else { return };
+    async fn finished(&mut self, done: Result<(Id, ()), JoinError>) -> Result<(), Closed> {
+        let (task, panicked) = match done {
+            Ok((task, ())) => (task, false),
+            Err(error) => (error.id(), error.is_panic()),
+        };
+        let Some(id) = self.ids.remove(&task) else { return Ok(()) };
         // The id may already belong to another call, if this one was cancelled.
         if self.calls.get(&id).is_some_and(|call| call.id() == task) {
             self.calls.remove(&id);
+        }
+        match panicked {
+            false => Ok(()),
+            true => answer(&self.answers, id, Err(Fault::internal("a call panicked"))).await,
         }
     }
 }

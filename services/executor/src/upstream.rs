@@ -17,6 +17,9 @@ const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("gzip, br, zstd");
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/json");
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("portals/", env!("CARGO_PKG_VERSION")));
 
+/// No call takes longer, whatever a grant says.
+const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
+
 /// What belongs to a connection or to the body and so is never an operator's to set.
 const NOT_TO_BE_SET: [HeaderName; 8] = [
     header::CONNECTION,
@@ -72,7 +75,7 @@ impl Upstream {
         Ok(Self {
             key: UpstreamKey { organization: organization.into(), url: claim.url.as_str().into() },
             screen: Screen::new(secrets.credential.as_bytes()),
-            timeout: Duration::from_millis(claim.timeout_ms.max(1)),
+            timeout: Duration::from_millis(claim.timeout_ms.max(1)).min(MAX_TIMEOUT),
             uri,
             headers: headers(&secrets)?,
         })

@@ -20,6 +20,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use model::Reason;
+use proto::Execute;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::{convert::Infallible, sync::Arc};
 use support::{
@@ -29,7 +30,7 @@ use support::{
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{Notify, mpsc},
 };
 
 async fn written<W: AsyncWrite + Unpin>(mut encoder: W, text: &[u8]) -> W {
@@ -87,6 +88,22 @@ async fn a_long_answer_arrives_byte_for_byte() {
         let answer = house.call(&house.grant(QUERY, &upstream.url)).await.unwrap();
         assert!(matches!(answer.body, proto::Body::Stream(_)));
         assert!(collect(answer.body).await.unwrap() == long);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_slowly_is_waited_for() {
+    let house = House::open();
+    let reply = reply("200 OK", "", GOOD);
+    for cut in [10, reply.len() - 5] {
+        let go_on = Arc::new(Notify::new());
+        let (first, rest) = reply.split_at(cut);
+        let pause = Act::Pause(first.to_vec(), Arc::clone(&go_on), rest.to_vec());
+        let upstream = Upstream::start([pause]).await;
+        let waiting = tokio::spawn(house.executor.execute(house.grant(MUTATION, &upstream.url).call()));
+        upstream.until_called(1).await;
+        go_on.notify_one();
+        assert!(waiting.await.unwrap().is_ok());
     }
 }
 

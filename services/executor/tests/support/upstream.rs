@@ -27,6 +27,8 @@ pub enum Act {
     Hang(Vec<u8>),
     /// Waits until it is let go on, then answers well.
     Wait(Arc<Notify>),
+    /// Writes the first bytes, waits until it is let go on, and writes the others.
+    Pause(Vec<u8>, Arc<Notify>, Vec<u8>),
     /// Writes the first bytes, then so many times the second, and no faster than they are taken.
     Stream(Vec<u8>, Vec<u8>, usize),
 }
@@ -160,6 +162,11 @@ impl Upstream {
                         false
                     }
                 }
+            }
+            Act::Pause(first, notify, rest) => {
+                stream.write_all(&first).await.ok();
+                notify.notified().await;
+                stream.write_all(&rest).await.is_ok()
             }
             Act::Stream(first, piece, times) => {
                 let mut went = stream.write_all(&first).await;
