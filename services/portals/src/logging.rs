@@ -14,6 +14,12 @@ use tracing_subscriber::{EnvFilter, fmt};
 const OURS: [&str; 6] = ["portals", "edge", "registry", "executor", "proto", "model"];
 const QUIET: [&str; 2] = ["trace", "debug"];
 
+/// Checks a filter.
+pub(crate) fn filter(text: &str) -> Result<String, String> {
+    let read = EnvFilter::builder().parse(directives(text));
+    read.map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
 /// Starts the log as the flags say; a panic is logged by its place, for its words may hold what must not be read.
 pub(crate) fn start(process: &Process) -> Result<(), Failure> {
     let filter = EnvFilter::builder()

@@ -23,7 +23,7 @@ pub(crate) struct Process {
     #[arg(long, env = "PORTALS_OPS_LISTEN", default_value = "127.0.0.1:9090", value_name = "ADDRESS:PORT", value_parser = config::tcp_listen)]
     pub(crate) ops_listen: SocketAddr,
     /// What is logged to stderr: a level, or directives such as `info,edge=debug`; a bare level below info concerns our own events only
-    #[arg(long, env = "PORTALS_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(long, env = "PORTALS_LOG", default_value = "info", value_name = "FILTER", value_parser = crate::logging::filter)]
     pub(crate) log: String,
     /// How the log is written
     #[arg(long, env = "PORTALS_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]

@@ -26,7 +26,7 @@ pub(crate) fn run(options: serve::Executor) -> Result<(), Failure> {
     let key = secret::read("secret-key", key.secret_key, key.secret_key_file.as_deref())?.ok_or_else(|| {
         Failure::usage("--secret-key is missing: an executor must be given the registry's (PORTALS_SECRET_KEY, or a file)")
     })?;
-    let config = config(&options.outbound, secret::keyring(&key)?)?;
+    let config = Outbound::read(&options.outbound)?.with(secret::keyring(&key)?);
     super::run(&options.process, |process| async move {
         let executor = open(config)?;
         let routes = Routes::new(executor.service());
@@ -48,18 +48,37 @@ pub(crate) fn ready(executor: &Executor) -> crate::ops::Check {
     check(executor, |executor| async move { executor.ready().await })
 }
 
-/// What the flags and the proxies of the environment say about the executor.
-pub(crate) fn config(options: &serve::Outbound, keyring: Keyring) -> Result<executor::Config, Failure> {
-    let mut config = executor::Config::new(keyring);
-    config.proxy = proxy()?;
-    config.max_response_bytes = u64::from(options.max_response_mib) << 20;
-    if let Some(path) = &options.upstream_ca {
-        config.upstream_ca = authorities("upstream-ca", path)?;
+/// What the flags and the proxies of the environment say about the way to upstreams.
+pub(crate) struct Outbound {
+    proxy: Proxy,
+    authorities: Vec<CertificateDer<'static>>,
+    max_response_bytes: u64,
+    max_calls_per_upstream: Option<usize>,
+}
+
+impl Outbound {
+    /// Reads the flags, the environment, and the files that they name.
+    pub(crate) fn read(options: &serve::Outbound) -> Result<Self, Failure> {
+        let authorities = options.upstream_ca.as_deref().map(|path| authorities("upstream-ca", path));
+        Ok(Self {
+            proxy: proxy()?,
+            authorities: authorities.transpose()?.unwrap_or_default(),
+            max_response_bytes: u64::from(options.max_response_mib) << 20,
+            max_calls_per_upstream: options
+                .max_calls_per_upstream
+                .map(|calls| usize::try_from(calls).unwrap_or(usize::MAX)),
+        })
     }
-    if let Some(calls) = options.max_calls_per_upstream {
-        config.max_calls_per_upstream = usize::try_from(calls).unwrap_or(usize::MAX);
+
+    /// All that an executor must be told.
+    pub(crate) fn with(self, keyring: Keyring) -> executor::Config {
+        let mut config = executor::Config::new(keyring);
+        config.proxy = self.proxy;
+        config.upstream_ca = self.authorities;
+        config.max_response_bytes = self.max_response_bytes;
+        config.max_calls_per_upstream = self.max_calls_per_upstream.unwrap_or(config.max_calls_per_upstream);
+        config
     }
-    Ok(config)
 }
 
 /// Opens the executor.

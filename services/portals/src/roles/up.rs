@@ -17,13 +17,14 @@ use tonic::service::Routes;
 pub(crate) fn run(mut options: serve::Up) -> Result<(), Failure> {
     let folder = if options.demo { demo::prepare(&mut options.state)? } else { None };
     let token = if options.demo { Some(demo::operators_token(&mut options.state)?) } else { None };
+    let outbound = executor::Outbound::read(&options.outbound)?;
     let edge_key = Secret::new(Bearer::generate(BearerKind::AccessToken).expose());
     let state = options.state;
     let (mut config, keyring) =
         registry::config(state, options.secret_key, options.edge_key, Some(edge_key))?;
     config.sole_edge = true;
     let edge_key = config.edge_key.clone();
-    let outbound = executor::config(&options.outbound, keyring.clone())?;
+    let outbound = outbound.with(keyring.clone());
     let demo = options.demo;
     let done = super::run(&options.process, |process| async move {
         let registry = registry::open((config, keyring)).await?;
