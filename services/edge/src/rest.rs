@@ -173,7 +173,7 @@ impl Asked {
             answered(self.registry().describe_access_token(self.message(DescribeAccessTokenRequest {})))
                 .await?;
         if !token.scopes.iter().any(|held| held == scope) {
-            let message = format!("the access token lacks the scope {scope}");
+            let message = format!("the API access token lacks the scope {scope}");
             return Err(Fault::new(Reason::Forbidden, message).into());
         }
         let config = &self.edge.config;

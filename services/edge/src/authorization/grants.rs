@@ -155,7 +155,7 @@ impl Grants {
         let life = authorization.expires.saturating_duration_since(now);
         let (renew_from, asked_again) = (now + life.mul_f64(renew_after), authorization.asked);
         let bytes = cost(&authorization);
-        let entry = Entry { authorization, renew_from, asked_again, told_until: None, used: true };
+        let entry = Entry { authorization, renew_from, asked_again, told_until: None, used: false };
         match shard.entries.insert(key, entry) {
             Some(old) => shard.bytes = shard.bytes.saturating_sub(cost(&old.authorization)),
             None => shard.queue.push_back(key),

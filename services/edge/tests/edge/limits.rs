@@ -1,0 +1,220 @@
+//! Bounds: of heads, bodies, calls in flight, and what happens to callers who leave.
+
+use crate::stage::{PATH, Reply, Stage};
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderValue, Method};
+use http_body_util::BodyExt;
+use model::{Fault, Reason};
+use std::{future::ready, sync::Mutex};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+use tokio_stream::wrappers::ReceiverStream;
+
+type Pieces = mpsc::Sender<Result<Bytes, std::io::Error>>;
+
+/// A body of unknown length and the hand that feeds it.
+fn streamed() -> (Pieces, Body) {
+    let (sender, receiver) = mpsc::channel(64);
+    (sender, Body::from_stream(ReceiverStream::new(receiver)))
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused_on_both_sides() {
+    let stage = Stage::open();
+    let long_target = format!("{PATH}?x={}", "a".repeat(17 << 10));
+    let mut requests = vec![stage.request(Method::POST, &long_target, "{}")];
+    let mut long_field = stage.request(Method::POST, PATH, "{}");
+    long_field.headers_mut().insert("x-long", HeaderValue::from_str(&"a".repeat(17 << 10)).unwrap());
+    requests.push(long_field);
+    let mut many = stage.request(Method::POST, PATH, "{}");
+    for _ in 0..100 {
+        many.headers_mut().append("x-many", HeaderValue::from_static("1"));
+    }
+    requests.push(many);
+    for request in requests {
+        let reply = stage.ask(request).await;
+        reply.assert_fault(431, "HEADERS_TOO_LARGE");
+        assert!(reply.header("x-request-id").is_some());
+    }
+    let mut rest = stage.request(Method::GET, "/v2/organizations", "");
+    rest.headers_mut().insert("x-long", HeaderValue::from_str(&"a".repeat(17 << 10)).unwrap());
+    let reply = stage.ask(rest).await;
+    assert_eq!((reply.status.as_u16(), reply.json()["message"].is_string()), (431, true));
+}
+
+#[tokio::test]
+async fn two_ways_to_end_a_body_are_one_too_many() {
+    let stage = Stage::open();
+    let mut request = stage.request(Method::POST, PATH, "{}");
+    request.headers_mut().insert("content-length", HeaderValue::from_static("2"));
+    request.headers_mut().insert("transfer-encoding", HeaderValue::from_static("chunked"));
+    stage.ask(request).await.assert_fault(400, "BAD_REQUEST");
+}
+
+#[tokio::test]
+async fn a_body_is_taken_up_to_its_bound_whether_its_length_is_declared_or_not() {
+    let stage = Stage::with(|config| config.max_body_bytes = 1_000);
+    assert_eq!(stage.invoke("a".repeat(1_000)).await.status, 200);
+    stage.invoke("a".repeat(1_001)).await.assert_fault(413, "PAYLOAD_TOO_LARGE");
+    for (pieces, status) in [(10, 200), (11, 413)] {
+        let (sender, body) = streamed();
+        for _ in 0..pieces {
+            sender.send(Ok(Bytes::from(vec![b'a'; 100]))).await.unwrap();
+        }
+        drop(sender);
+        let reply = stage.invoke(body).await;
+        assert_eq!(reply.status.as_u16(), status, "{pieces}");
+    }
+    let variables: Vec<_> = stage.executor.calls().into_iter().map(|call| call.variables).collect();
+    assert!(variables.iter().all(|variables| variables.len() == 1_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_trickles_in_is_not_waited_for() {
+    let stage = Stage::open();
+    let (sender, body) = streamed();
+    let trickle = async {
+        let every = std::time::Duration::from_secs(3);
+        while sender.send(Ok(Bytes::from_static(b" "))).await.is_ok() {
+            tokio::time::timeout(every, sender.closed()).await.ok();
+        }
+    };
+    let started = tokio::time::Instant::now();
+    let (reply, ()) = tokio::join!(
+        async {
+            let reply = stage.invoke(body).await;
+            assert!(started.elapsed() < std::time::Duration::from_secs(15));
+            reply
+        },
+        trickle
+    );
+    reply.assert_fault(408, "REQUEST_TIMEOUT");
+    assert_eq!(reply.header("connection"), Some("close"));
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_runs_nothing() {
+    let stage = Stage::open();
+    let (sender, body) = streamed();
+    sender.send(Ok(Bytes::from_static(b"{"))).await.unwrap();
+    sender.send(Err(std::io::ErrorKind::ConnectionReset.into())).await.unwrap();
+    stage.invoke(body).await.assert_fault(400, "BAD_REQUEST");
+    assert!(stage.executor.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_full_house_says_so_at_once_and_a_caller_who_leaves_makes_room() {
+    let stage = Stage::with(|config| config.max_calls = 1);
+    let dropped = stage.executor.hang();
+    let first = Box::pin(stage.invoke("{}"));
+    let futures_util::future::Either::Right((reply, first)) =
+        futures_util::future::select(first, Box::pin(stage.invoke("{}"))).await
+    else {
+        panic!("a call that hangs has ended")
+    };
+    reply.assert_fault(503, "OVERLOADED");
+    assert_eq!(reply.header("retry-after"), Some("1"));
+    drop(first);
+    dropped.await.unwrap();
+    stage.executor.fail(|| Fault::new(Reason::UpstreamError, "why"));
+    stage.invoke("{}").await.assert_fault(502, "UPSTREAM_ERROR");
+}
+
+/// Lets the executor answer with a body that the sender feeds.
+fn stream_answer(stage: &Stage) -> mpsc::Sender<Result<Bytes, Fault>> {
+    let (sender, receiver) = mpsc::channel(4);
+    let receiver = Mutex::new(Some(receiver));
+    stage.executor.on_call(move |_| {
+        let body = proto::Body::Stream(receiver.lock().unwrap().take().unwrap());
+        ready(Ok(proto::Answer { status: 200, ignored_variables: Vec::new(), body }))
+    });
+    sender
+}
+
+#[tokio::test]
+async fn a_streamed_answer_counts_as_a_call_until_its_end() {
+    let stage = Stage::with(|config| config.max_calls = 1);
+    let sender = stream_answer(&stage);
+    let response = stage.send(stage.request(Method::POST, PATH, "{}")).await;
+    stage.invoke("{}").await.assert_fault(503, "OVERLOADED");
+    sender.send(Ok(Bytes::from_static(b"{\"data\":"))).await.unwrap();
+    sender.send(Ok(Bytes::from_static(b"1}"))).await.unwrap();
+    drop(sender);
+    assert_eq!(Reply::read(response).await.text(), "{\"data\":1}");
+    stage.executor.fail(|| Fault::new(Reason::UpstreamError, "why"));
+    stage.invoke("{}").await.assert_fault(502, "UPSTREAM_ERROR");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_does_not_look_whole() {
+    let stage = Stage::open();
+    let sender = stream_answer(&stage);
+    let response = stage.send(stage.request(Method::POST, PATH, "{}")).await;
+    sender.send(Ok(Bytes::from_static(b"{\"data\":"))).await.unwrap();
+    sender.send(Err(Fault::new(Reason::UpstreamUnreachable, "gone"))).await.unwrap();
+    assert!(response.into_body().collect().await.is_err());
+}
+
+/// Serves the stage on a port of its own.
+async fn served(stage: &Stage) -> TcpStream {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = stage.router.clone();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    TcpStream::connect(address).await.unwrap()
+}
+
+fn head(stage: &Stage, fields: &str) -> String {
+    format!(
+        "POST {PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n{fields}\r\n",
+        stage.token
+    )
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_cancels_the_call() {
+    let stage = Stage::open();
+    let dropped = stage.executor.hang();
+    let mut connection = served(&stage).await;
+    connection.write_all(head(&stage, "content-length: 2\r\n").as_bytes()).await.unwrap();
+    connection.write_all(b"{}").await.unwrap();
+    while stage.executor.calls().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(connection);
+    dropped.await.unwrap();
+}
+
+#[tokio::test]
+async fn on_the_wire_a_broken_answer_lacks_its_end() {
+    let stage = Stage::open();
+    let sender = stream_answer(&stage);
+    let mut connection = served(&stage).await;
+    connection.write_all(head(&stage, "content-length: 0\r\n").as_bytes()).await.unwrap();
+    sender.send(Ok(Bytes::from_static(b"{\"data\":"))).await.unwrap();
+    let mut received = Vec::new();
+    while !received.ends_with(b"{\"data\":\r\n") {
+        received.push(connection.read_u8().await.unwrap());
+    }
+    sender.send(Err(Fault::new(Reason::UpstreamUnreachable, "gone"))).await.unwrap();
+    // A reset is as good an end as any.
+    let _ = connection.read_to_end(&mut received).await;
+    let received = String::from_utf8(received).unwrap();
+    assert!(received.starts_with("HTTP/1.1 200 OK"), "{received}");
+    assert!(!received.ends_with("0\r\n\r\n"), "{received}");
+}
+
+#[tokio::test]
+async fn a_body_is_refused_before_it_is_sent() {
+    let stage = Stage::open();
+    let mut connection = served(&stage).await;
+    let fields = "content-length: 2000000\r\nexpect: 100-continue\r\n";
+    connection.write_all(head(&stage, fields).as_bytes()).await.unwrap();
+    let mut received = [0; 12];
+    connection.read_exact(&mut received).await.unwrap();
+    assert_eq!(&received, b"HTTP/1.1 413");
+}

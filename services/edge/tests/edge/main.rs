@@ -1,0 +1,15 @@
+//! The edge from outside: HTTP in front, a scripted registry and a scripted executor behind.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops where its expectation is broken, and so do those who help it"
+)]
+
+mod authorization;
+mod invocation;
+mod limits;
+mod rest;
+mod session;
+mod stage;

@@ -1,0 +1,404 @@
+//! What the edge stands on in these tests: a registry and an executor that do as they are told and remember.
+
+use axum::{Router, body::Body, response::Response};
+use bytes::Bytes;
+use edge::{Config, Edge, PeerAddress};
+use futures_util::future::{BoxFuture, ready};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use model::{Bearer, BearerKind, Fault, Reason, Secret};
+use proto::{
+    Answer, Call, Execute, channel,
+    registry::v1::{
+        self, administration_service_server::AdministrationServiceServer, registry_service_server,
+    },
+};
+use serde_json::Value;
+use std::{
+    any::Any,
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request as Asked, Response as Told, Status, Streaming, metadata::MetadataMap, service::Routes};
+use tower::ServiceExt;
+
+pub(crate) const PATH: &str = "/organizations/my-organization/portals/trigger-main-build";
+pub(crate) const ORGANIZATION: &str = "00000000-0000-4000-8000-00000000000a";
+pub(crate) const PORTAL: &str = "00000000-0000-4000-8000-00000000000b";
+pub(crate) const TOKEN: &str = "00000000-0000-4000-8000-00000000000c";
+
+type Authorize = Arc<
+    dyn Fn(v1::AuthorizeRequest) -> BoxFuture<'static, Result<v1::AuthorizeResponse, Fault>> + Send + Sync,
+>;
+type Run = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<Answer, Fault>> + Send + Sync>;
+/// By method, a `Boxed` of its messages.
+type Answers = HashMap<&'static str, Box<dyn Any + Send>>;
+type Boxed<Q, R> = Box<dyn Fn(&Q) -> Result<R, Fault> + Send>;
+/// Method, message and metadata of a call.
+type Seen = (&'static str, Box<dyn Any + Send>, MetadataMap);
+
+/// An edge with everything around it.
+pub(crate) struct Stage {
+    pub(crate) edge: Edge,
+    pub(crate) registry: Registry,
+    pub(crate) executor: Executor,
+    pub(crate) router: Router,
+    /// A token as a registry makes them.
+    pub(crate) token: String,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Stage {
+    pub(crate) fn open() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let (registry, executor) = (Registry::new(), Executor::new());
+        let mut config = Config::new("https://portals.example/", Secret::new("edge-key"));
+        change(&mut config);
+        let edge = edge::open(config, registry.channel(), Arc::new(executor.clone()));
+        let token = Bearer::generate(BearerKind::PortalToken).expose().to_owned();
+        Self { router: edge.router(), edge, registry, executor, token }
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    pub(crate) async fn ask(&self, request: Request<Body>) -> Reply {
+        Reply::read(self.send(request).await).await
+    }
+
+    /// A request with a good token and a JSON body.
+    pub(crate) fn request(&self, method: Method, path: &str, body: impl Into<Body>) -> Request<Body> {
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json")
+            .extension(PeerAddress("192.0.2.1:4711".parse().unwrap()))
+            .body(body.into())
+            .unwrap()
+    }
+
+    pub(crate) async fn invoke(&self, body: impl Into<Body>) -> Reply {
+        self.ask(self.request(Method::POST, PATH, body)).await
+    }
+
+    /// Keeps the edge's watch until the stage is gone.
+    pub(crate) fn watch(&self) -> tokio::task::AbortHandle {
+        let edge = self.edge.clone();
+        tokio::spawn(async move { edge.watch(std::future::pending()).await }).abort_handle()
+    }
+}
+
+impl Reply {
+    pub(crate) async fn read(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Self { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn assert_fault(&self, status: u16, code: &str) {
+        assert_eq!(
+            (self.status.as_u16(), &self.json()["errors"][0]["extensions"]["code"]),
+            (status, &code.into())
+        );
+        assert!(!self.json()["errors"][0]["message"].as_str().unwrap().is_empty());
+    }
+}
+
+/// A registry that does as it is told.
+#[derive(Clone)]
+pub(crate) struct Registry(Arc<RegistryInner>);
+
+struct RegistryInner {
+    authorize: Mutex<Authorize>,
+    authorized: Mutex<Vec<v1::AuthorizeRequest>>,
+    watches: mpsc::Sender<Watch>,
+    watching: tokio::sync::Mutex<mpsc::Receiver<Watch>>,
+    pub(crate) answers: Mutex<Answers>,
+    seen: Mutex<Vec<Seen>>,
+}
+
+/// One edge's watch, from the registry's side.
+pub(crate) struct Watch {
+    pub(crate) metadata: MetadataMap,
+    pub(crate) heard: Streaming<v1::WatchRequest>,
+    pub(crate) tell: mpsc::Sender<Result<v1::WatchResponse, Status>>,
+}
+
+impl Watch {
+    pub(crate) async fn say(&self, event: v1::watch_response::Event) {
+        self.tell.send(Ok(v1::WatchResponse { event: Some(event) })).await.unwrap();
+    }
+
+    /// Tells that everything from before `store_revision` is to be authorized anew, and gives a lease.
+    pub(crate) async fn begin(&mut self, store_revision: u64, lease_ms: u32) {
+        let all = v1::AllWithdrawn { store_revision };
+        self.say(v1::watch_response::Event::AllWithdrawn(all)).await;
+        self.acknowledged(store_revision).await;
+        self.renew(lease_ms).await;
+    }
+
+    /// Answers the next renewal.
+    pub(crate) async fn renew(&mut self, lease_ms: u32) {
+        loop {
+            let said = self.heard.message().await.unwrap().unwrap().event.unwrap();
+            if let v1::watch_request::Event::Renew(v1::RenewLease { number }) = said {
+                let renewed = v1::LeaseRenewed { number, lease_ms };
+                return self.say(v1::watch_response::Event::LeaseRenewed(renewed)).await;
+            }
+        }
+    }
+
+    /// Waits until the edge has acknowledged `revision`; renewals meanwhile go unanswered.
+    pub(crate) async fn acknowledged(&mut self, revision: u64) {
+        loop {
+            let said = self.heard.message().await.unwrap().unwrap().event.unwrap();
+            if said == v1::watch_request::Event::Acknowledge(v1::Acknowledge { store_revision: revision }) {
+                return;
+            }
+        }
+    }
+}
+
+/// What a registry says to a good token.
+pub(crate) fn granted() -> v1::AuthorizeResponse {
+    v1::AuthorizeResponse {
+        grant: "grant".to_owned(),
+        expires_at: Some(proto::time::write(SystemTime::now() + Duration::from_secs(300))),
+        organization_uuid: ORGANIZATION.to_owned(),
+        portal_uuid: PORTAL.to_owned(),
+        token_uuid: TOKEN.to_owned(),
+        allowed_ip_addresses: Vec::new(),
+        rate_limit_per_minute: 200,
+        store_revision: 10,
+        timeout_ms: 30_000,
+    }
+}
+
+impl Registry {
+    fn new() -> Self {
+        let (watches, watching) = mpsc::channel(8);
+        Self(Arc::new(RegistryInner {
+            authorize: Mutex::new(Arc::new(|_| Box::pin(ready(Ok(granted()))))),
+            authorized: Mutex::default(),
+            watches,
+            watching: tokio::sync::Mutex::new(watching),
+            answers: Mutex::default(),
+            seen: Mutex::default(),
+        }))
+    }
+
+    fn channel(&self) -> proto::Channel {
+        let routes = Routes::new(registry_service_server::RegistryServiceServer::new(self.clone()))
+            .add_service(AdministrationServiceServer::new(self.clone()));
+        channel::local(routes.prepare())
+    }
+
+    pub(crate) fn on_authorize<F, T>(&self, answer: F)
+    where
+        F: Fn(v1::AuthorizeRequest) -> T + Send + Sync + 'static,
+        T: Future<Output = Result<v1::AuthorizeResponse, Fault>> + Send + 'static,
+    {
+        *self.0.authorize.lock().unwrap() = Arc::new(move |request| Box::pin(answer(request)));
+    }
+
+    /// From now on a good token gets this.
+    pub(crate) fn grant(&self, change: impl FnOnce(&mut v1::AuthorizeResponse)) {
+        let mut answer = granted();
+        change(&mut answer);
+        self.on_authorize(move |_| ready(Ok(answer.clone())));
+    }
+
+    pub(crate) fn refuse(&self, reason: Reason) {
+        self.on_authorize(move |_| ready(Err(Fault::new(reason, "the registry's own words"))));
+    }
+
+    pub(crate) fn authorized(&self) -> Vec<v1::AuthorizeRequest> {
+        self.0.authorized.lock().unwrap().clone()
+    }
+
+    pub(crate) async fn watch(&self) -> Watch {
+        self.0.watching.lock().await.recv().await.unwrap()
+    }
+
+    /// From now on the administration's `method` answers so.
+    pub(crate) fn answer<Q: 'static, R: 'static>(
+        &self,
+        method: &'static str,
+        answer: impl Fn(&Q) -> Result<R, Fault> + Send + 'static,
+    ) {
+        let boxed: Boxed<Q, R> = Box::new(answer);
+        self.0.answers.lock().unwrap().insert(method, Box::new(boxed));
+    }
+
+    /// What was last asked of the administration's `method`.
+    pub(crate) fn asked<Q: Clone + 'static>(&self, method: &str) -> Option<(Q, MetadataMap)> {
+        let seen = self.0.seen.lock().unwrap();
+        let (_, message, metadata) = seen.iter().rev().find(|(name, ..)| *name == method)?;
+        Some((message.downcast_ref::<Q>().unwrap().clone(), metadata.clone()))
+    }
+
+    fn administer<Q, R>(&self, method: &'static str, request: Asked<Q>) -> Result<Told<R>, Status>
+    where
+        Q: Send + 'static,
+        R: Default + 'static,
+    {
+        let (metadata, _, message) = request.into_parts();
+        let answers = self.0.answers.lock().unwrap();
+        let answer = match answers.get(method) {
+            Some(answer) => answer.downcast_ref::<Boxed<Q, R>>().unwrap()(&message),
+            None => Ok(R::default()),
+        };
+        self.0.seen.lock().unwrap().push((method, Box::new(message), metadata));
+        answer.map(Told::new).map_err(|fault| proto::fault::write_status(&fault))
+    }
+}
+
+#[tonic::async_trait]
+impl registry_service_server::RegistryService for Registry {
+    type WatchStream = ReceiverStream<Result<v1::WatchResponse, Status>>;
+
+    async fn authorize(
+        &self,
+        request: Asked<v1::AuthorizeRequest>,
+    ) -> Result<Told<v1::AuthorizeResponse>, Status> {
+        let request = request.into_inner();
+        let answer = Arc::clone(&*self.0.authorize.lock().unwrap());
+        self.0.authorized.lock().unwrap().push(request.clone());
+        answer(request).await.map(Told::new).map_err(|fault| proto::fault::write_status(&fault))
+    }
+
+    async fn watch(
+        &self,
+        request: Asked<Streaming<v1::WatchRequest>>,
+    ) -> Result<Told<Self::WatchStream>, Status> {
+        let (metadata, _, heard) = request.into_parts();
+        let (tell, told) = mpsc::channel(64);
+        self.0.watches.send(Watch { metadata, heard, tell }).await.unwrap();
+        Ok(Told::new(ReceiverStream::new(told)))
+    }
+}
+
+macro_rules! administration {
+    ($($method:ident: $request:ident => $response:ident,)+) => {
+        #[tonic::async_trait]
+        impl v1::administration_service_server::AdministrationService for Registry {
+            $(async fn $method(&self, request: Asked<v1::$request>) -> Result<Told<v1::$response>, Status> {
+                self.administer(stringify!($method), request)
+            })+
+        }
+    };
+}
+
+administration! {
+    describe_access_token: DescribeAccessTokenRequest => DescribeAccessTokenResponse,
+    list_organizations: ListOrganizationsRequest => ListOrganizationsResponse,
+    get_organization: GetOrganizationRequest => GetOrganizationResponse,
+    create_organization: CreateOrganizationRequest => CreateOrganizationResponse,
+    update_organization: UpdateOrganizationRequest => UpdateOrganizationResponse,
+    delete_organization: DeleteOrganizationRequest => DeleteOrganizationResponse,
+    list_portals: ListPortalsRequest => ListPortalsResponse,
+    get_portal: GetPortalRequest => GetPortalResponse,
+    create_portal: CreatePortalRequest => CreatePortalResponse,
+    update_portal: UpdatePortalRequest => UpdatePortalResponse,
+    delete_portal: DeletePortalRequest => DeletePortalResponse,
+    list_portal_tokens: ListPortalTokensRequest => ListPortalTokensResponse,
+    create_portal_token: CreatePortalTokenRequest => CreatePortalTokenResponse,
+    delete_portal_token: DeletePortalTokenRequest => DeletePortalTokenResponse,
+    list_audit_events: ListAuditEventsRequest => ListAuditEventsResponse,
+}
+
+/// An executor that does as it is told.
+#[derive(Clone)]
+pub(crate) struct Executor(Arc<ExecutorInner>);
+
+struct ExecutorInner {
+    run: Mutex<Run>,
+    calls: Mutex<Vec<Call>>,
+}
+
+/// An upstream's answer.
+pub(crate) fn answer(status: u16, body: &'static str) -> Answer {
+    Answer {
+        status,
+        ignored_variables: Vec::new(),
+        body: proto::Body::Whole(Bytes::from_static(body.as_bytes())),
+    }
+}
+
+impl Executor {
+    fn new() -> Self {
+        let run: Run = Arc::new(|_| Box::pin(ready(Ok(answer(200, r#"{"data":{"ok":1}}"#)))));
+        Self(Arc::new(ExecutorInner { run: Mutex::new(run), calls: Mutex::default() }))
+    }
+
+    pub(crate) fn on_call<F, T>(&self, run: F)
+    where
+        F: Fn(Call) -> T + Send + Sync + 'static,
+        T: Future<Output = Result<Answer, Fault>> + Send + 'static,
+    {
+        *self.0.run.lock().unwrap() = Arc::new(move |call| Box::pin(run(call)));
+    }
+
+    pub(crate) fn fail(&self, fault: impl Fn() -> Fault + Send + Sync + 'static) {
+        self.on_call(move |_| ready(Err(fault())));
+    }
+
+    /// From now on calls do not end; the receiver tells when the first of them is dropped.
+    pub(crate) fn hang(&self) -> oneshot::Receiver<()> {
+        struct Told(Option<oneshot::Sender<()>>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                let _ = self.0.take().map(|sender| sender.send(()));
+            }
+        }
+        let (sender, dropped) = oneshot::channel();
+        let first = Mutex::new(Some(sender));
+        self.on_call(move |_| {
+            let told = Told(first.lock().unwrap().take());
+            async move {
+                let _told = told;
+                std::future::pending().await
+            }
+        });
+        dropped
+    }
+
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.0.calls.lock().unwrap().clone()
+    }
+}
+
+impl Execute for Executor {
+    fn execute(&self, call: Call) -> BoxFuture<'static, Result<Answer, Fault>> {
+        self.0.calls.lock().unwrap().push(call.clone());
+        let run = Arc::clone(&*self.0.run.lock().unwrap());
+        run(call)
+    }
+}
