@@ -43,7 +43,7 @@ async fn a_portal_reads_as_it_was_written() {
     assert_eq!((read.organization_slug.as_str(), read.created_at), ("acme", read.updated_at));
     assert_eq!(
         read.warnings,
-        ["line 1, column 25: the variable `$unused` is never used"].map(String::from).to_vec()
+        ["line 1, column 24: variable `$unused` is declared but never used"].map(String::from).to_vec()
     );
     let operation = &read.operations[0];
     assert_eq!((operation.name.as_deref(), operation.kind()), (Some("Viewer"), v1::OperationKind::Query));

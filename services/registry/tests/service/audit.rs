@@ -55,7 +55,8 @@ async fn every_change_is_on_record_with_who_and_from_where() {
     let updated = &events[2];
     let subject = updated.subject.as_ref().unwrap();
     assert_eq!((&subject.uuid, subject.name.as_str()), (&portal.uuid, "Who"));
-    assert_eq!(updated.data_json, r#"{"name":{"before":"Viewer","after":"Who"}}"#);
+    let data: serde_json::Value = serde_json::from_str(&updated.data_json).unwrap();
+    assert_eq!(data, serde_json::json!({"name": {"before": "Viewer", "after": "Who"}}));
 }
 
 #[tokio::test]

@@ -64,9 +64,12 @@ async fn the_first_organization_is_made_once() {
 async fn what_cannot_be_is_refused_with_its_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let with = |change: fn(&mut Config)| {
-        let mut config = config(folder.path());
-        change(&mut config);
-        open(config)
+        let folder = folder.path();
+        move || {
+            let mut config = config(folder);
+            change(&mut config);
+            config
+        }
     };
     let bad: [fn(&mut Config); 5] = [
         |config| config.admin_token = Some(Secret::new("too-short-canary")),
@@ -76,12 +79,12 @@ async fn what_cannot_be_is_refused_with_its_exit_code() {
         |config| config.first_organization.insert(first("a")).upstream_url = "upstream".to_owned(),
     ];
     for change in bad {
-        let Err(error) = with(change).await else { panic!("expected a refusal") };
+        let Err(error) = reopen(with(change)).await else { panic!("expected a refusal") };
         assert_eq!(error.exit_code(), 64, "{error}");
         assert!(!error.to_string().contains("canary"), "{error}");
     }
     let _opened = reopen(|| config(folder.path())).await.unwrap();
-    let Err(error) = with(|_| {}).await else { panic!("expected a refusal") };
+    let Err(error) = open(config(folder.path())).await else { panic!("expected a refusal") };
     assert!(matches!(&error, OpenError::Store(registry::store::OpenError::InUse { .. })), "{error}");
     assert_eq!(error.exit_code(), 78);
 }

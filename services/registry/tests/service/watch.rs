@@ -19,6 +19,7 @@ struct Edge {
 
 impl Edge {
     async fn watch(desk: &Desk) -> Self {
+        settle(desk).await;
         let (says, said) = mpsc::channel(8);
         let mut request = Request::new(ReceiverStream::new(said));
         request.metadata_mut().insert("authorization", format!("Bearer {EDGE_KEY}").parse().unwrap());
@@ -53,6 +54,16 @@ impl Edge {
         edge.renew(1).await;
         edge
     }
+}
+
+/// Makes a change that returns when everything before it has been told.
+async fn settle(desk: &Desk) {
+    let update = v1::UpdateOrganizationRequest {
+        organization: "acme".to_owned(),
+        name: Some("Settled".to_owned()),
+        ..Default::default()
+    };
+    desk.administration().update_organization(desk.signed(update)).await.unwrap();
 }
 
 #[tokio::test]
