@@ -8,10 +8,13 @@ use crate::{
     store::{Key, KeyRange, Revision, Scan, Store, StoreError},
     table::{self, Mortal},
 };
-use model::{Fault, Fingerprint, Reason};
+use model::{Fault, Fingerprint, Reason, slug};
 use serde::de::DeserializeOwned;
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc, time::Duration};
 use uuid::Uuid;
+
+/// When whoever asked for what cannot be read may ask again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Reads what the store holds; all handles share the store.
 #[derive(Clone)]
@@ -43,7 +46,7 @@ pub(crate) enum ReadError {
 
 impl From<ReadError> for Fault {
     fn from(error: ReadError) -> Self {
-        Self::new(Reason::StorageUnavailable, "the store cannot be read").because(error)
+        Self::new(Reason::StorageUnavailable, "the store cannot be read").retry_after(RETRY).because(error)
     }
 }
 
@@ -66,14 +69,18 @@ impl Catalog {
 
     /// The organization that a slug names.
     pub(crate) fn organization_named(&self, slug: &str) -> Result<Option<Organization>, ReadError> {
-        match self.read::<Pointer>(&table::organization_slug(slug))? {
-            Some(Pointer { uuid }) => self.organization(uuid),
+        match self.pointer(slug, table::organization_slug)? {
+            Some(uuid) => self.organization(uuid),
             None => Ok(None),
         }
     }
 
+    pub(crate) fn count_organizations(&self) -> u64 {
+        self.count(table::ORGANIZATIONS)
+    }
+
     pub(crate) fn organizations(&self, window: Window) -> Result<Listed<Organization>, ReadError> {
-        let total = self.count(table::ORGANIZATIONS);
+        let total = self.count_organizations();
         Ok(Listed { items: self.newest(table::organizations(), window)?, total })
     }
 
@@ -88,8 +95,8 @@ impl Catalog {
 
     /// The portal of an organization that a slug names.
     pub(crate) fn portal_named(&self, organization: Uuid, slug: &str) -> Result<Option<Portal>, ReadError> {
-        match self.read::<Pointer>(&table::portal_slug(organization, slug))? {
-            Some(Pointer { uuid }) => self.portal(organization, uuid),
+        match self.pointer(slug, |slug| table::portal_slug(organization, slug))? {
+            Some(uuid) => self.portal(organization, uuid),
             None => Ok(None),
         }
     }
@@ -162,6 +169,14 @@ impl Catalog {
     /// Whether something has ended for ever.
     pub(crate) fn has_ended(&self, what: Mortal, uuid: Uuid) -> Result<bool, ReadError> {
         Ok(self.read::<End>(&table::end(what, uuid))?.is_some())
+    }
+
+    /// What a slug names; what is longer than a slug names nothing, and is not asked for.
+    fn pointer(&self, slug: &str, key: impl Fn(&str) -> Key) -> Result<Option<Uuid>, ReadError> {
+        if slug.len() > slug::MAX_CHARS {
+            return Ok(None);
+        }
+        Ok(self.read::<Pointer>(&key(slug))?.map(|pointer| pointer.uuid))
     }
 
     fn read<Record: DeserializeOwned>(&self, key: &Key) -> Result<Option<Record>, ReadError> {

@@ -41,7 +41,17 @@ pub(crate) enum Plan<Answer> {
     /// Nothing is to be written.
     Nothing(Answer),
     /// This is to be written, and then that can be said.
-    Write(Box<Batch>, Answer),
+    Write(Box<Write>, Answer),
+}
+
+/// What is to be written, and what the log will say of it.
+pub(crate) struct Write {
+    batch: Batch,
+    change: &'static str,
+    organization: Uuid,
+    subject: Uuid,
+    actor: Uuid,
+    request_id: Option<String>,
 }
 
 /// A change of one organization, as it takes shape.
@@ -82,12 +92,14 @@ impl Turns {
     ) -> Result<(Answer, Option<Revision>), Fault> {
         let _turn = self.take(organization).await?;
         for _ in 0..ATTEMPTS {
-            let (batch, answer) = match plan()? {
+            let (write, answer) = match plan()? {
                 Plan::Nothing(answer) => return Ok((answer, None)),
-                Plan::Write(batch, answer) => (batch, answer),
+                Plan::Write(write, answer) => (write, answer),
             };
-            match catalog.commit(*batch).await {
+            let Write { batch, change, organization, subject, actor, request_id } = *write;
+            match catalog.commit(batch).await {
                 Ok(revision) => {
+                    tracing::info!(change, revision, %organization, %subject, %actor, request_id, "changed");
                     counter!("portals_registry_commits_total").increment(1);
                     return Ok((answer, Some(revision)));
                 }
@@ -128,7 +140,7 @@ impl Draft {
     }
 
     /// Completes the change with what the audit is to say of it.
-    pub(crate) fn record(mut self, caller: &Caller, at: Moment, happening: Happening<'_>) -> Box<Batch> {
+    pub(crate) fn record(mut self, caller: &Caller, at: Moment, happening: Happening<'_>) -> Box<Write> {
         self.tally.audit_events += 1;
         let tally = self.tally.clone();
         self.put(table::tally(self.organization.uuid), &tally);
@@ -136,7 +148,7 @@ impl Draft {
     }
 
     /// Completes the last change of an organization: nothing in it can be changed after.
-    pub(crate) fn record_last(mut self, caller: &Caller, at: Moment, happening: Happening<'_>) -> Box<Batch> {
+    pub(crate) fn record_last(mut self, caller: &Caller, at: Moment, happening: Happening<'_>) -> Box<Write> {
         let event = AuditEvent {
             uuid: Uuid::now_v7(),
             occurred_at_ms: at,
@@ -150,16 +162,15 @@ impl Draft {
             data: happening.data,
             ip: caller.address(),
         };
-        tracing::info!(
-            change = happening.r#type,
-            organization = %self.organization.uuid,
-            subject = %happening.uuid,
-            actor = %event.actor.uuid,
-            request_id = caller.request_id(),
-            "change decided",
-        );
         self.put(table::audit_event(self.organization.uuid, event.uuid), &event);
-        Box::new(self.batch)
+        Box::new(Write {
+            batch: self.batch,
+            change: happening.r#type,
+            organization: self.organization.uuid,
+            subject: happening.uuid,
+            actor: event.actor.uuid,
+            request_id: caller.request_id().map(str::to_owned),
+        })
     }
 }
 

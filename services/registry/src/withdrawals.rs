@@ -245,3 +245,90 @@ fn all_withdrawn(store_revision: Revision) -> WatchResponse {
 fn message(event: Event) -> WatchResponse {
     WatchResponse { event: Some(event) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::GRACE;
+
+    fn withdrawal(revision: Revision) -> Change {
+        Change { revision, keys: [table::end(Mortal::Token, Uuid::nil())].into() }
+    }
+
+    /// The next thing that an edge hears, which must be there already.
+    fn next(heard: &mut Heard) -> Event {
+        heard.try_recv().unwrap().unwrap().event.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_edge_that_does_not_answer_is_waited_for_no_longer_than_its_lease() {
+        let withdrawals = Withdrawals::new(1, None);
+        let (edge, _heard) = withdrawals.join().unwrap();
+        withdrawals.renew(edge, 1);
+        let since = Instant::now();
+        withdrawals.publish(&withdrawal(2));
+        withdrawals.settled(2).await.unwrap();
+        assert_eq!(since.elapsed().as_secs(), LEASE.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_edge_that_renews_and_never_acknowledges_holds_up_a_change_for_seconds_alone() {
+        let withdrawals = Arc::new(Withdrawals::new(1, None));
+        let (edge, mut heard) = withdrawals.join().unwrap();
+        let renewing = Arc::clone(&withdrawals);
+        let renewals = tokio::spawn(async move {
+            for number in 0.. {
+                renewing.renew(edge, number);
+                while heard.try_recv().is_ok() {}
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        });
+        withdrawals.publish(&withdrawal(2));
+        let since = Instant::now();
+        withdrawals.settled(2).await.unwrap();
+        assert!(since.elapsed() <= GRACE + LEASE, "{:?}", since.elapsed());
+        renewals.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_waits_until_it_has_been_told() {
+        let withdrawals = Arc::new(Withdrawals::new(1, None));
+        let waiting = Arc::clone(&withdrawals);
+        let settled = tokio::spawn(async move { waiting.settled(2).await });
+        tokio::task::yield_now().await;
+        assert!(!settled.is_finished());
+        withdrawals.publish(&withdrawal(2));
+        settled.await.unwrap().unwrap();
+        assert_eq!(withdrawals.settled(3).await, Err(Unsettled));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_edge_that_does_not_listen_loses_its_stream_and_nobody_else_does() {
+        let withdrawals = Withdrawals::new(0, None);
+        let (deaf, mut unheard) = withdrawals.join().unwrap();
+        let (_, mut heard) = withdrawals.join().unwrap();
+        assert!(matches!(next(&mut heard), Event::AllWithdrawn(_)));
+        for revision in 1..=2_000 {
+            withdrawals.publish(&withdrawal(revision));
+            let Event::Withdrawn(withdrawn) = next(&mut heard) else { panic!("expected a withdrawal") };
+            assert_eq!(withdrawn.store_revision, revision);
+        }
+        assert!(!withdrawals.renew(deaf, 1));
+        let mut messages = 0;
+        while unheard.recv().await.is_some() {
+            messages += 1;
+        }
+        assert_eq!(messages, QUEUE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_concerns_no_grant_is_not_told() {
+        let withdrawals = Withdrawals::new(1, None);
+        let (_, mut heard) = withdrawals.join().unwrap();
+        assert!(matches!(next(&mut heard), Event::AllWithdrawn(_)));
+        let keys = [table::token_use(Uuid::nil()), table::operator(), table::tally(Uuid::nil())];
+        withdrawals.publish(&Change { revision: 2, keys: keys.into() });
+        assert!(heard.try_recv().is_err());
+        withdrawals.settled(2).await.unwrap();
+    }
+}

@@ -1,8 +1,11 @@
 //! Reads a document that is to be saved, off the threads that serve.
 
 use super::problems::Problems;
-use crate::record::{Document, Moment};
+use crate::record::{self, Document, Moment};
 use model::{Fault, document};
+
+/// What a document may weigh once it is taken apart, in bytes: a grant carries it, a third larger, in one message.
+const MAX_BYTES: usize = 5 << 19;
 
 /// Reads `source`; what is wrong with it is noted with its place.
 ///
@@ -10,16 +13,22 @@ use model::{Fault, document};
 ///
 /// INTERNAL when the reading itself broke.
 pub(crate) async fn read(problems: &mut Problems, source: String) -> Result<Option<Document>, Fault> {
-    let parse = move || document::Document::parse(&source).map(|document| (source, document));
-    let read = tokio::task::spawn_blocking(parse).await.map_err(Fault::internal)?;
-    match read {
-        Ok((source, document)) => Ok(Some(Document::new(source, document, Moment::now()))),
-        Err(found) => {
-            for problem in found {
-                let (line, column) = (problem.line, problem.column);
-                problems.add(format!("query line {line}, column {column}: {}", problem.message));
-            }
-            Ok(None)
-        }
+    let read = tokio::task::spawn_blocking(move || take_apart(source)).await.map_err(Fault::internal)?;
+    Ok(read.map_err(|found| found.into_iter().for_each(|problem| problems.add(problem))).ok())
+}
+
+fn take_apart(source: String) -> Result<Document, Vec<String>> {
+    let document = document::Document::parse(&source).map_err(|found| {
+        let told = |problem: document::Problem| {
+            format!("query line {}, column {}: {}", problem.line, problem.column, problem.message)
+        };
+        found.into_iter().map(told).collect::<Vec<_>>()
+    })?;
+    let document = Document::new(source, document, Moment::now());
+    if record::write(&document).len() > MAX_BYTES {
+        return Err(vec![
+            "query line 1, column 1: its operations use too many fragments too often".to_owned(),
+        ]);
     }
+    Ok(document)
 }

@@ -23,6 +23,9 @@ use proto::{
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+/// The most organizations.
+const MAX_ORGANIZATIONS: u64 = 100_000;
+
 impl Administration<'_> {
     /// An organization as its readers see it.
     pub(crate) fn show_organization(&self, organization: Organization) -> Result<v1::Organization, Fault> {
@@ -44,6 +47,11 @@ impl Administration<'_> {
         let plan = || {
             if self.catalog.organization_named(&organization.slug)?.is_some() {
                 return Err(invalid(format_args!("slug `{}` is already taken", organization.slug)));
+            }
+            if self.catalog.count_organizations() >= MAX_ORGANIZATIONS {
+                return Err(invalid(format_args!(
+                    "there are {MAX_ORGANIZATIONS} organizations, which is the most"
+                )));
             }
             let Organization { uuid, slug, name, .. } = &organization;
             let mut draft = Draft::new(organization.clone());

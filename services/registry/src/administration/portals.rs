@@ -13,13 +13,17 @@ use crate::{
     record::{Document, End, ExtraVariables, Moment, Pointer, Portal},
     table::{self, Mortal},
 };
-use model::{AllowedAddresses, Bearer, Fault, Reason};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use model::{AllowedAddresses, Bearer, Fault, Fingerprint, Reason};
 use proto::registry::v1::{self, CreatePortalRequest, UpdatePortalRequest};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 /// The most portals of an organization.
 const MAX_PORTALS: u64 = 10_000_000;
+const MAX_ADDRESSES_BYTES: usize = 64 << 10;
+/// How much of a text stands in the audit.
+const MAX_AUDITED_CHARS: usize = 1_000;
 
 impl Administration<'_> {
     /// The portal that two slugs name, and its organization's slug.
@@ -233,6 +237,10 @@ async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), 
 
 /// The addresses as they were sent; nothing where all are allowed.
 fn read_allowed(problems: &mut Problems, text: Option<&str>) -> Option<String> {
+    if text.is_some_and(|text| text.len() > MAX_ADDRESSES_BYTES) {
+        problems.add(format!("allowed_ip_addresses must have at most {MAX_ADDRESSES_BYTES} bytes"));
+        return None;
+    }
     let allowed = problems.take("allowed_ip_addresses", AllowedAddresses::parse(text.unwrap_or_default()));
     allowed.as_ref().and_then(AllowedAddresses::as_text).map(str::to_owned)
 }
@@ -254,12 +262,20 @@ fn described(portal: &Portal) -> Map<String, Value> {
     let mut note = |property: &str, value: Value| data.insert(property.to_owned(), value);
     note("name", json!(portal.name));
     note("slug", json!(portal.slug));
-    note("description", json!(portal.description));
-    note("allowed_ip_addresses", json!(portal.allowed_ip_addresses));
+    note("description", json!(audited(portal.description.as_deref())));
+    note("allowed_ip_addresses", json!(audited(portal.allowed_ip_addresses.as_deref())));
     note("user_invokable", json!(portal.user_invokable));
     note("extra_variables", json!(portal.extra_variables));
     note("document_revision", json!(portal.document_revision));
     data
+}
+
+/// A text for the audit, which keeps the beginning of a long one and its fingerprint.
+fn audited(text: Option<&str>) -> Option<String> {
+    let text = text?;
+    let Some((end, _)) = text.char_indices().nth(MAX_AUDITED_CHARS) else { return Some(text.to_owned()) };
+    let fingerprint = URL_SAFE_NO_PAD.encode(Fingerprint::of(text.as_bytes()).as_bytes());
+    Some(format!("{}… (SHA-256 {fingerprint})", text.get(..end).unwrap_or_default()))
 }
 
 /// What changed, before and after, for the audit; a document is told by its revision.

@@ -11,7 +11,10 @@ use uuid::Uuid;
 const MAX_URL_BYTES: usize = 2_048;
 const MAX_CREDENTIAL_BYTES: usize = 8 << 10;
 const MAX_HEADERS: usize = 32;
+const MAX_HEADER_NAME_BYTES: usize = 100;
 const MAX_HEADER_BYTES: usize = 4 << 10;
+/// All values together: they stand in every grant, and a hundred organizations in one answer.
+const MAX_HEADERS_BYTES: usize = 16 << 10;
 const TIMEOUT_SECONDS: RangeInclusive<u32> = 1..=300;
 const MAX_RATE_LIMIT: u32 = 1_000_000;
 
@@ -85,7 +88,8 @@ pub(crate) fn read_headers(problems: &mut Problems, headers: v1::Headers) -> Vec
         let lower = name.to_ascii_lowercase();
         // A name that is none may hold anything, so it is told by its place.
         let shown = name.escape_default().take(64).collect::<String>();
-        if HeaderName::from_bytes(name.as_bytes()).is_err() {
+        let too_long = name.len() > MAX_HEADER_NAME_BYTES;
+        if too_long || HeaderName::from_bytes(name.as_bytes()).is_err() {
             problems.add(format!("upstream_headers: `{shown}` is not the name of a header field"));
         } else if RESERVED.contains(&lower.as_str()) {
             problems.add(format!("upstream_headers: {shown} cannot be set"));
@@ -96,6 +100,9 @@ pub(crate) fn read_headers(problems: &mut Problems, headers: v1::Headers) -> Vec
         } else if !seen.insert(lower) {
             problems.add(format!("upstream_headers: {shown} is given twice"));
         }
+    }
+    if headers.headers.iter().map(|header| header.value.len()).sum::<usize>() > MAX_HEADERS_BYTES {
+        problems.add(format!("upstream_headers must have at most {MAX_HEADERS_BYTES} bytes together"));
     }
     headers.headers.into_iter().map(|header| (header.name, header.value)).collect()
 }

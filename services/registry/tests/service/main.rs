@@ -1,5 +1,7 @@
 //! The registry over an in-memory channel, on a real store in a temporary folder.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "all of this crate is tests")]
+
 mod administration;
 mod audit;
 mod authorize;
