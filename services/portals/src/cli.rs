@@ -7,7 +7,10 @@ pub(crate) mod manage;
 pub(crate) mod serve;
 
 use crate::exit::Failure;
-use clap::{Parser, Subcommand, error::ErrorKind};
+use clap::{
+    Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use std::ffi::OsString;
 
 /// What stands below every help text.
@@ -105,9 +108,14 @@ pub(crate) fn read(
     }
 }
 
-/// The first paragraph of a complaint, which names what is wrong, in one line.
+/// The first paragraph of a complaint, which names what is wrong, in one line; a URL with a password is not repeated.
 fn one_line(error: &clap::Error) -> String {
-    let text = error.to_string();
+    let mut text = error.to_string();
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+        && value.contains('@')
+    {
+        text = text.replace(value, "…");
+    }
     let paragraph = text.split("\n\n").next().unwrap_or_default();
     let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
     line.strip_prefix("error: ").map_or(line.clone(), str::to_owned)

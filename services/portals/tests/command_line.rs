@@ -10,6 +10,9 @@ use std::{
 const KEY: &str = "Y2FuYXJ5LXNlY3JldC1rZXktMDEyMzQ1Njc4OWFiY2Q=";
 const EDGE_KEY: &str = "canary-edge-key-0123456789abcdef0123456789";
 
+/// Arguments, variables, and what the complaint names.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
 /// Runs the binary in `folder` with nothing in its environment but `variables`.
 fn portals(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_portals"))
@@ -38,7 +41,7 @@ fn assert_refused(output: &Output, naming: &str) {
 #[test]
 fn a_bad_configuration_is_refused_in_one_line_before_anything_happens() {
     let edge = ["edge", "--registry", "http://a:1", "--executor", "http://b:2"];
-    let cases: &[(&[&str], &[(&str, &str)], &str)] = &[
+    let cases: &[Case] = &[
         (&[], &[], "--help"),
         (&["nothing"], &[], "nothing"),
         (&["up", "--nothing"], &[], "--nothing"),

@@ -35,13 +35,8 @@ fn stdout(output: &Output) -> String {
 fn start(folder: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Process {
     let mut variables = variables.to_vec();
     variables.push(("PORTALS_LOG_FORMAT", "json".to_owned()));
-    for name in ["LISTEN", "OPS_LISTEN", "REGISTRY_LISTEN", "EXECUTOR_LISTEN"] {
-        let name: &str = match name {
-            "LISTEN" => "PORTALS_LISTEN",
-            "OPS_LISTEN" => "PORTALS_OPS_LISTEN",
-            "REGISTRY_LISTEN" => "PORTALS_REGISTRY_LISTEN",
-            _ => "PORTALS_EXECUTOR_LISTEN",
-        };
+    for name in ["PORTALS_LISTEN", "PORTALS_OPS_LISTEN", "PORTALS_REGISTRY_LISTEN", "PORTALS_EXECUTOR_LISTEN"]
+    {
         if !variables.iter().any(|(set, _)| *set == name) {
             variables.push((name, "127.0.0.1:0".to_owned()));
         }
@@ -178,8 +173,8 @@ async fn the_demo_prints_calls_that_work_however_often_it_is_run() {
 /// Token, body and URL of each curl command.
 fn calls(printed: &str) -> Vec<(String, String, String)> {
     let between = |text: &str, from: &str, to: &str| {
-        let rest = text.split_once(from).unwrap().1;
-        rest.split_once(to).unwrap().0.to_owned()
+        let rest = text.split_once(from).expect("a command has this part").1;
+        rest.split_once(to).expect("the part ends").0.to_owned()
     };
     printed
         .split("curl ")
@@ -234,7 +229,8 @@ async fn a_port_in_use_is_an_error_of_the_system() {
     let listen = [("PORTALS_LISTEN", house.public().to_owned())];
     let mut second = start(folder.path(), &["up"], &listen);
     assert_eq!(second.ended().await.code(), Some(71));
-    let data = house.data().display().to_string();
-    let mut same_store = start(folder.path(), &["up", "--data-dir", &data], &[]);
+    let first = start(folder.path(), &["up"], &[]);
+    ready(&first).await;
+    let mut same_store = start(folder.path(), &["up"], &[]);
     assert_eq!(same_store.ended().await.code(), Some(78), "the store is in use");
 }
