@@ -31,8 +31,8 @@ const IGNORED: HeaderName = HeaderName::from_static("portal-ignored-variables");
 const MAX_IGNORED_BYTES: usize = 4 << 10;
 /// What of a name is escaped: all but visible ASCII without the comma that separates and the sign that escapes.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%');
-/// What an executor gets beyond the deadline to say itself that it is over.
-const LAST_WORD: Duration = Duration::from_millis(250);
+/// What an executor and the way to it get beyond the deadline to say themselves that it is over.
+const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// How the caller's organization stands, known from authentication on.
 #[derive(Clone, Copy, Debug)]

@@ -13,9 +13,10 @@ use axum::{
     response::Response,
     routing::post,
 };
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Uri, header};
 use model::{Fault, Reason, fault::Chain};
-use std::{sync::Arc, time::Instant};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -96,8 +97,14 @@ async fn every_request(State(edge): State<Arc<Inner>>, mut request: Request, nex
         Some(refusal) if rest => answer::rest(refusal),
         Some(refusal) => answer::graphql(refusal, media::answer_type(request.headers())),
         None => {
+            let wanted = media::answer_type(request.headers());
             request.extensions_mut().insert(id.clone());
-            next.run(request).instrument(span.clone()).await
+            // A panic is this call's failure and nobody else's on the connection.
+            let run = AssertUnwindSafe(next.run(request).instrument(span.clone())).catch_unwind();
+            run.await.unwrap_or_else(|_| {
+                let refusal = Fault::internal("the call panicked").into();
+                if rest { answer::rest(refusal) } else { answer::graphql(refusal, wanted) }
+            })
         }
     };
     let failure = response.extensions_mut().remove::<Failure>();

@@ -14,7 +14,7 @@ use crate::session::{
 };
 use futures_util::future::BoxFuture;
 use model::{Fault, Reason};
-use proto::{Answer, Body, Call, Channel, Execute, executor::v1};
+use proto::{Answer, Body, Call, Channel, Execute, MAX_MESSAGE_BYTES, executor::v1};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
@@ -22,6 +22,12 @@ use tokio::{
     task::AbortHandle,
     time::{self, Instant},
 };
+
+/// What an executor gets beyond the deadline to say itself that it is over: only so does it learn, rather than
+/// being cancelled, that its upstream is slow.
+const LAST_WORD: Duration = Duration::from_millis(250);
+/// What a message takes beside grant and variables.
+const MESSAGE_HEAD_BYTES: usize = 64 << 10;
 
 /// The limits of the sessions.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +89,7 @@ impl Execute for Sessions {
     fn execute(&self, call: Call) -> BoxFuture<'static, Result<Answer, Fault>> {
         let (links, fetches, config) = (Arc::clone(&self.links), Arc::clone(&self.fetches), self.config);
         Box::pin(async move {
-            let deadline = Instant::from_std(call.deadline);
+            let deadline = Instant::from_std(call.deadline) + LAST_WORD;
             let late = |_| Fault::new(Reason::UpstreamTimeout, "the upstream did not answer in time");
             // When the time is over the future is dropped, and that cancels the call.
             let (link, answer) = time::timeout_at(deadline, run(&links, &call)).await.map_err(late)??;
@@ -125,6 +131,11 @@ fn choose(links: &[Arc<Link>], tried: &[Arc<Link>]) -> Result<Arc<Link>, Fault> 
 
 /// Sends a call over one link; `None` when it provably was not sent.
 async fn send(link: &Link, call: &Call) -> Result<Option<v1::Answer>, Fault> {
+    // A message that cannot be sent would break the stream for all.
+    let bytes = call.grant.jwt.expose().len() + call.variables.len();
+    if bytes > MAX_MESSAGE_BYTES - MESSAGE_HEAD_BYTES {
+        return Err(Fault::new(Reason::PayloadTooLarge, "the variables are too large"));
+    }
     let mut with_grant = false;
     loop {
         let Ok(pending) = link.outbox.push(call, with_grant) else { return Ok(None) };

@@ -124,6 +124,18 @@ async fn a_full_house_says_so_at_once_and_a_caller_who_leaves_makes_room() {
     stage.invoke("{}").await.assert_fault(502, "UPSTREAM_ERROR");
 }
 
+#[tokio::test]
+async fn a_panic_is_the_failure_of_its_call_alone() {
+    let stage = Stage::with(|config| config.max_calls = 1);
+    stage.executor.on_call(|_| async { panic!("a bug") });
+    let reply = stage.invoke("{}").await;
+    reply.assert_fault(500, "INTERNAL");
+    assert!(!reply.text().contains("bug"));
+    assert!(reply.header("x-request-id").is_some());
+    stage.executor.fail(|| Fault::new(Reason::UpstreamError, "why"));
+    stage.invoke("{}").await.assert_fault(502, "UPSTREAM_ERROR");
+}
+
 /// Lets the executor answer with a body that the sender feeds.
 fn stream_answer(stage: &Stage) -> mpsc::Sender<Result<Bytes, Fault>> {
     let (sender, receiver) = mpsc::channel(4);

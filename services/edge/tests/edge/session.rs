@@ -267,6 +267,29 @@ async fn without_an_executor_calls_fail_at_once() {
 }
 
 #[tokio::test]
+async fn what_no_message_can_hold_breaks_no_stream() {
+    let (sessions, mut session, _hand) = one().await;
+    let large = Call { variables: Bytes::from(vec![b' '; 4 << 20]), ..call("a") };
+    assert_eq!(run(&sessions, large).await.unwrap(), Err((Reason::PayloadTooLarge, None)));
+    let running = run(&sessions, call("a"));
+    let heard = session.call().await;
+    session.answer(heard.id, "a").await;
+    assert_eq!(running.await.unwrap(), Ok("a".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_executor_has_the_last_word_about_its_upstreams_time() {
+    let (sessions, mut session, _hand) = one().await;
+    let slow = Call { deadline: Instant::now() + Duration::from_millis(100), ..call("a") };
+    let running = run(&sessions, slow);
+    let heard = session.call().await;
+    tokio::time::advance(Duration::from_millis(u64::from(heard.timeout_ms) + 50)).await;
+    session.fail(heard.id, Reason::UpstreamTimeout).await;
+    assert_eq!(running.await.unwrap(), Err((Reason::UpstreamTimeout, None)));
+    assert!(tokio::time::timeout(Duration::from_secs(1), session.hear()).await.is_err(), "nothing to cancel");
+}
+
+#[tokio::test]
 async fn more_calls_than_agreed_are_too_many() {
     let (channel, mut hand) = executor();
     let sessions = opened(vec![channel], Config { max_calls: 1, ..Config::default() }).await;
