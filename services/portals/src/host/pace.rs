@@ -6,8 +6,9 @@
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Duration,
 };
+use tokio::time::Instant;
 
 /// From the first byte of a request to the end of its head; also from accepting to the first request.
 pub(crate) const HEAD: Duration = Duration::from_secs(10);

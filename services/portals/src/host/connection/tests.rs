@@ -1,0 +1,126 @@
+//! One connection under a clock that tests turn: what may be slow, and what is given up.
+
+use super::{
+    super::{
+        pace::{HEAD, IDLE, LOOK, STALLED},
+        shutdown::{Shutdown, Trigger},
+    },
+    Peers, protocol, serve,
+};
+use axum::{Router, routing::get};
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    task::JoinHandle,
+    time::{self, Instant},
+};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+/// Bytes that fit between both ends.
+const ROOM: usize = 1_024;
+
+/// A caller's end of a connection that answers `ok` after `wait`, or `/large` at once.
+fn connect(wait: Duration, shutdown: Shutdown) -> (DuplexStream, JoinHandle<()>) {
+    let (caller, stream) = duplex(ROOM);
+    let router = Router::new()
+        .route(
+            "/",
+            get(move || async move {
+                time::sleep(wait).await;
+                "ok"
+            }),
+        )
+        .route("/large", get(|| async { vec![b'x'; 1 << 20] }));
+    let serving = tokio::spawn(async move {
+        serve(&protocol(Peers::Public), stream, Peers::Public, None, router, shutdown).await;
+    });
+    (caller, serving)
+}
+
+async fn answer(caller: &mut DuplexStream) -> String {
+    let mut bytes = vec![0; ROOM];
+    let count = caller.read(&mut bytes).await.unwrap();
+    String::from_utf8_lossy(&bytes[..count]).into_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_end_is_given_up() {
+    let (_trigger, shutdown) = Trigger::new();
+    let (mut caller, serving) = connect(Duration::ZERO, shutdown);
+    caller.write_all(b"GET / HTTP/1.1\r\nhost: ").await.unwrap();
+    let start = Instant::now();
+    serving.await.unwrap();
+    assert!((HEAD..=HEAD + 3 * LOOK).contains(&start.elapsed()), "after {:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_head_of_a_later_request_has_its_time_from_its_first_byte() {
+    let (_trigger, shutdown) = Trigger::new();
+    let (mut caller, serving) = connect(Duration::ZERO, shutdown);
+    caller.write_all(REQUEST).await.unwrap();
+    assert!(answer(&mut caller).await.ends_with("ok"));
+    time::sleep(IDLE / 2).await;
+    caller.write_all(REQUEST).await.unwrap();
+    assert!(answer(&mut caller).await.ends_with("ok"), "an idle connection is kept");
+    caller.write_all(b"GET").await.unwrap();
+    let start = Instant::now();
+    serving.await.unwrap();
+    assert!((HEAD..=HEAD + 3 * LOOK).contains(&start.elapsed()), "after {:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_stays_idle_is_closed() {
+    let (_trigger, shutdown) = Trigger::new();
+    let (mut caller, serving) = connect(Duration::ZERO, shutdown);
+    caller.write_all(REQUEST).await.unwrap();
+    assert!(answer(&mut caller).await.ends_with("ok"));
+    let start = Instant::now();
+    serving.await.unwrap();
+    assert!((IDLE..=IDLE + 3 * LOOK).contains(&start.elapsed()), "after {:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_may_take_longer_than_any_silence() {
+    let (_trigger, shutdown) = Trigger::new();
+    let (mut caller, _serving) = connect(IDLE * 5, shutdown);
+    caller.write_all(REQUEST).await.unwrap();
+    assert!(answer(&mut caller).await.ends_with("ok"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_does_not_take_its_answer_is_given_up() {
+    let (_trigger, shutdown) = Trigger::new();
+    let (mut caller, serving) = connect(Duration::ZERO, shutdown);
+    caller.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let start = Instant::now();
+    serving.await.unwrap();
+    assert!((STALLED..=STALLED + 3 * LOOK).contains(&start.elapsed()), "after {:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_closes_idle_connections_and_lets_calls_in_flight_finish() {
+    let (trigger, shutdown) = Trigger::new();
+    let (mut busy, busy_serving) = connect(HEAD * 2, shutdown.clone());
+    let (mut idle, idle_serving) = connect(Duration::ZERO, shutdown);
+    idle.write_all(REQUEST).await.unwrap();
+    assert!(answer(&mut idle).await.ends_with("ok"));
+    busy.write_all(REQUEST).await.unwrap();
+    time::sleep(HEAD).await;
+    let start = Instant::now();
+    trigger.begin();
+    idle_serving.await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(1));
+    let last = answer(&mut busy).await;
+    assert!(last.contains("connection: close") && last.ends_with("ok"), "{last}");
+    busy_serving.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn cleartext_http2_is_known_by_its_first_bytes() {
+    let (_trigger, shutdown) = Trigger::new();
+    let (mut caller, _serving) = connect(Duration::ZERO, shutdown);
+    caller.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut head = [0; 9];
+    caller.read_exact(&mut head).await.unwrap();
+    assert_eq!(head[3], 4, "the answer is a SETTINGS frame");
+}
