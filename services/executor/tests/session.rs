@@ -10,91 +10,32 @@
 mod support;
 
 use bytes::Bytes;
-use model::{Fingerprint, Reason};
+use model::Reason;
 use proto::{
-    Channel,
-    executor::v1::{
-        Answer, Call, Cancel, ExecuteRequest, FetchRequest, SessionRequest, SessionResponse,
-        executor_service_client::ExecutorServiceClient, session_request::Event, session_response::Outcome,
-    },
+    executor::v1::{Call, Cancel, ExecuteRequest, session_request::Event},
     fault::read_status,
 };
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use support::{
-    Granted, House, QUERY,
+    House, QUERY,
+    session::{Session, client, fetch, hashed, introduced},
     upstream::{Act, GOOD, Upstream, ok},
 };
-use tokio::{
-    sync::{Notify, mpsc},
-    time::timeout,
-};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Streaming};
-
-struct Session {
-    requests: mpsc::Sender<SessionRequest>,
-    answers: Streaming<SessionResponse>,
-}
-
-fn client(house: &House) -> ExecutorServiceClient<Channel> {
-    ExecutorServiceClient::new(proto::channel::local(house.executor.service()))
-        .max_decoding_message_size(proto::MAX_MESSAGE_BYTES)
-}
-
-impl Session {
-    async fn open(house: &House) -> Self {
-        let (requests, stream) = mpsc::channel(512);
-        let answers = client(house).session(ReceiverStream::new(stream)).await.unwrap().into_inner();
-        Self { requests, answers }
-    }
-
-    async fn send(&self, event: Event) {
-        self.requests.send(SessionRequest { event: Some(event) }).await.unwrap();
-    }
-
-    async fn call(&self, id: u64, grant: &Granted) {
-        self.send(Event::Call(introduced(id, grant))).await;
-    }
-
-    async fn next(&mut self) -> (u64, Result<Answer, Reason>) {
-        let response =
-            timeout(Duration::from_secs(10), self.answers.message()).await.unwrap().unwrap().unwrap();
-        let outcome = match response.outcome.unwrap() {
-            Outcome::Answer(answer) => Ok(answer),
-            Outcome::Fault(fault) => Err(Reason::from_code(&fault.reason).unwrap()),
-        };
-        (response.id, outcome)
-    }
-}
-
-/// A call that carries its grant.
-fn introduced(id: u64, grant: &Granted) -> Call {
-    Call { grant: grant.jwt(), ..hashed(id, grant) }
-}
-
-/// A call that carries the grant's hash alone.
-fn hashed(id: u64, grant: &Granted) -> Call {
-    let hash = Fingerprint::of(grant.jwt().as_bytes());
-    Call {
-        id,
-        grant_hash: Bytes::copy_from_slice(hash.as_bytes()),
-        request_id: id.to_string(),
-        ..Call::default()
-    }
-}
+use tokio::{sync::Notify, time::timeout};
+use tonic::Code;
 
 #[tokio::test]
 async fn an_unknown_grant_is_introduced_once_and_then_known_to_all() {
     let house = House::open();
     let upstream = Upstream::start([]).await;
     let grant = house.grant(QUERY, &upstream.url);
-    let mut session = Session::open(&house).await;
+    let mut session = Session::open(client(&house)).await;
     session.send(Event::Call(hashed(1, &grant))).await;
     assert_eq!(session.next().await.1.unwrap_err(), Reason::GrantUnknown);
     assert_eq!(upstream.calls(), 0);
     session.call(1, &grant).await;
     assert_eq!(session.next().await.1.unwrap().body, GOOD);
-    let mut another = Session::open(&house).await;
+    let mut another = Session::open(client(&house)).await;
     another.send(Event::Call(hashed(1, &grant))).await;
     assert_eq!(another.next().await.1.unwrap().body, GOOD);
 }
@@ -104,7 +45,7 @@ async fn a_grant_is_never_known_under_a_hash_that_is_not_its_own() {
     let house = House::open();
     let (mine, theirs) = (Upstream::start([]).await, Upstream::start([]).await);
     let (my_grant, their_grant) = (house.grant(QUERY, &mine.url), house.grant(QUERY, &theirs.url));
-    let mut session = Session::open(&house).await;
+    let mut session = Session::open(client(&house)).await;
     session.send(Event::Call(Call { grant: my_grant.jwt(), ..hashed(1, &their_grant) })).await;
     assert!(session.next().await.1.is_ok());
     session.send(Event::Call(hashed(2, &their_grant))).await;
@@ -117,7 +58,7 @@ async fn answers_come_in_the_order_in_which_they_are_ready() {
     let house = House::open();
     let release = Arc::new(Notify::new());
     let (slow, fast) = (Upstream::start([Act::Wait(Arc::clone(&release))]).await, Upstream::start([]).await);
-    let mut session = Session::open(&house).await;
+    let mut session = Session::open(client(&house)).await;
     session.call(1, &house.grant(QUERY, &slow.url)).await;
     slow.until_called(1).await;
     let grant = house.grant(QUERY, &fast.url);
@@ -132,7 +73,7 @@ async fn many_calls_share_a_session() {
     let house = House::open();
     let upstream = Upstream::start([]).await;
     let grant = house.grant(QUERY, &upstream.url);
-    let mut session = Session::open(&house).await;
+    let mut session = Session::open(client(&house)).await;
     session.call(0, &grant).await;
     assert!(session.next().await.1.is_ok());
     for id in 1..=300 {
@@ -151,7 +92,7 @@ async fn a_cancelled_call_leaves_the_upstream_and_is_not_answered() {
     let house = House::open();
     let upstream = Upstream::start([Act::Wait(Arc::default())]).await;
     let grant = house.grant(QUERY, &upstream.url);
-    let mut session = Session::open(&house).await;
+    let mut session = Session::open(client(&house)).await;
     session.call(1, &grant).await;
     upstream.until_called(1).await;
     session.send(Event::Cancel(Cancel { id: 1 })).await;
@@ -165,7 +106,7 @@ async fn a_cancelled_call_leaves_the_upstream_and_is_not_answered() {
 async fn the_end_of_a_session_is_the_end_of_its_calls() {
     let house = House::open();
     let upstream = Upstream::start([Act::Wait(Arc::default())]).await;
-    let session = Session::open(&house).await;
+    let session = Session::open(client(&house)).await;
     session.call(1, &house.grant(QUERY, &upstream.url)).await;
     upstream.until_called(1).await;
     drop(session);
@@ -177,7 +118,7 @@ async fn a_call_ends_at_its_deadline_and_others_go_on() {
     let house = House::open();
     let upstream = Upstream::start([Act::Wait(Arc::default())]).await;
     let grant = house.grant(QUERY, &upstream.url);
-    let mut session = Session::open(&house).await;
+    let mut session = Session::open(client(&house)).await;
     session.send(Event::Call(Call { timeout_ms: 100, ..introduced(1, &grant) })).await;
     assert_eq!(session.next().await.1.unwrap_err(), Reason::UpstreamTimeout);
     session.call(2, &grant).await;
@@ -191,7 +132,7 @@ async fn a_panic_is_one_calls_fault_and_the_session_goes_on() {
     });
     let upstream = Upstream::start([]).await;
     let grant = house.grant(QUERY, &upstream.url);
-    let mut session = Session::open(&house).await;
+    let mut session = Session::open(client(&house)).await;
     session.call(13, &grant).await;
     assert_eq!(session.next().await.1.unwrap_err(), Reason::Internal);
     session.call(14, &grant).await;
@@ -204,7 +145,7 @@ async fn a_session_takes_on_so_many_calls_and_no_more() {
     let release = Arc::new(Notify::new());
     let upstream = Upstream::start([Act::Wait(Arc::clone(&release))]).await;
     let grant = house.grant(QUERY, &upstream.url);
-    let mut session = Session::open(&house).await;
+    let mut session = Session::open(client(&house)).await;
     session.call(1, &grant).await;
     upstream.until_called(1).await;
     session.call(2, &grant).await;
@@ -219,7 +160,7 @@ async fn an_id_that_is_used_twice_ends_the_session() {
     let house = House::open();
     let upstream = Upstream::start([Act::Wait(Arc::default())]).await;
     let grant = house.grant(QUERY, &upstream.url);
-    let mut session = Session::open(&house).await;
+    let mut session = Session::open(client(&house)).await;
     session.call(1, &grant).await;
     session.call(1, &grant).await;
     let status = timeout(Duration::from_secs(10), session.answers.message()).await.unwrap().unwrap_err();
@@ -230,29 +171,19 @@ fn long(bytes: usize) -> String {
     format!(r#"{{"data":"{}"}}"#, "x".repeat(bytes))
 }
 
-async fn fetch(house: &House, ticket: Bytes) -> Result<Vec<u8>, tonic::Status> {
-    let mut parts = client(house).fetch(FetchRequest { ticket }).await?.into_inner();
-    let mut whole = Vec::new();
-    while let Some(part) = parts.message().await? {
-        assert!(part.chunk.len() <= 64 << 10);
-        whole.extend_from_slice(&part.chunk);
-    }
-    Ok(whole)
-}
-
 #[tokio::test]
 async fn a_large_answer_is_fetched_once_by_its_ticket() {
     let house = House::open();
     for size in [65 << 10, 200 << 10, 9 << 20] {
         let upstream = Upstream::start([Act::Write(ok(long(size)))]).await;
-        let mut session = Session::open(&house).await;
+        let mut session = Session::open(client(&house)).await;
         session.call(1, &house.grant(QUERY, &upstream.url)).await;
         let answer = session.next().await.1.unwrap();
         assert!(answer.body.is_empty() && answer.status == 200);
-        assert!(fetch(&house, answer.ticket.clone()).await.unwrap() == long(size).into_bytes());
-        assert_eq!(fetch(&house, answer.ticket).await.unwrap_err().code(), Code::NotFound);
+        assert!(fetch(client(&house), answer.ticket.clone()).await.unwrap() == long(size).into_bytes());
+        assert_eq!(fetch(client(&house), answer.ticket).await.unwrap_err().code(), Code::NotFound);
     }
-    assert_eq!(fetch(&house, Bytes::from_static(&[7; 16])).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(fetch(client(&house), Bytes::from_static(&[7; 16])).await.unwrap_err().code(), Code::NotFound);
 }
 
 #[tokio::test]
@@ -263,11 +194,11 @@ async fn an_answer_that_is_not_fetched_is_not_read_and_ends() {
     });
     let first = b"HTTP/1.1 200 OK\r\n\r\n{\"data\":\"".to_vec();
     let upstream = Upstream::start([Act::Stream(first, vec![b'x'; 64 << 10], 100_000)]).await;
-    let mut session = Session::open(&house).await;
+    let mut session = Session::open(client(&house)).await;
     session.call(1, &house.grant(QUERY, &upstream.url)).await;
     let ticket = session.next().await.1.unwrap().ticket;
     upstream.until_left(1).await;
-    assert_eq!(fetch(&house, ticket).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(fetch(client(&house), ticket).await.unwrap_err().code(), Code::NotFound);
 }
 
 #[tokio::test]
@@ -275,10 +206,10 @@ async fn a_fetched_answer_that_breaks_ends_with_its_fault() {
     let house = House::open();
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n".to_vec();
     let upstream = Upstream::start([Act::Close([head, long(400 << 10).into_bytes()].concat())]).await;
-    let mut session = Session::open(&house).await;
+    let mut session = Session::open(client(&house)).await;
     session.call(1, &house.grant(QUERY, &upstream.url)).await;
     let ticket = session.next().await.1.unwrap().ticket;
-    let status = fetch(&house, ticket).await.unwrap_err();
+    let status = fetch(client(&house), ticket).await.unwrap_err();
     assert_eq!(read_status(status, Reason::Internal).reason(), Reason::UpstreamUnreachable);
 }
 
@@ -294,7 +225,8 @@ async fn a_call_by_hand_is_answered_in_one_message_while_it_fits() {
         };
         let response = client(&house).execute(request).await.unwrap().into_inner();
         assert_eq!(response.status, 200);
-        let body = if fits { response.body.to_vec() } else { fetch(&house, response.ticket).await.unwrap() };
+        let body =
+            if fits { response.body.to_vec() } else { fetch(client(&house), response.ticket).await.unwrap() };
         assert!(body == long(size).into_bytes(), "{size}");
     }
 }

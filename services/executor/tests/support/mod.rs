@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part of this")]
 #![allow(unreachable_pub, reason = "each test file has this as a module of its own")]
 
+pub mod session;
 pub mod upstream;
 
 use base64::{Engine, engine::general_purpose::STANDARD};

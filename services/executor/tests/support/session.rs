@@ -1,0 +1,81 @@
+//! A session with an executor, over whatever channel leads there.
+
+use super::{Granted, House};
+use bytes::Bytes;
+use model::{Fingerprint, Reason};
+use proto::{
+    Channel,
+    executor::v1::{
+        Answer, Call, FetchRequest, SessionRequest, SessionResponse,
+        executor_service_client::ExecutorServiceClient, session_request::Event, session_response::Outcome,
+    },
+};
+use std::time::Duration;
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+pub struct Session {
+    pub requests: mpsc::Sender<SessionRequest>,
+    pub answers: Streaming<SessionResponse>,
+}
+
+pub fn client(house: &House) -> ExecutorServiceClient<Channel> {
+    ExecutorServiceClient::new(proto::channel::local(house.executor.service()))
+        .max_decoding_message_size(proto::MAX_MESSAGE_BYTES)
+}
+
+impl Session {
+    pub async fn open(mut client: ExecutorServiceClient<Channel>) -> Self {
+        let (requests, stream) = mpsc::channel(512);
+        let answers = client.session(ReceiverStream::new(stream)).await.unwrap().into_inner();
+        Self { requests, answers }
+    }
+
+    pub async fn send(&self, event: Event) {
+        self.requests.send(SessionRequest { event: Some(event) }).await.unwrap();
+    }
+
+    pub async fn call(&self, id: u64, grant: &Granted) {
+        self.send(Event::Call(introduced(id, grant))).await;
+    }
+
+    pub async fn next(&mut self) -> (u64, Result<Answer, Reason>) {
+        let response =
+            timeout(Duration::from_secs(10), self.answers.message()).await.unwrap().unwrap().unwrap();
+        let outcome = match response.outcome.unwrap() {
+            Outcome::Answer(answer) => Ok(answer),
+            Outcome::Fault(fault) => Err(Reason::from_code(&fault.reason).unwrap()),
+        };
+        (response.id, outcome)
+    }
+}
+
+/// A call that carries its grant.
+pub fn introduced(id: u64, grant: &Granted) -> Call {
+    Call { grant: grant.jwt(), ..hashed(id, grant) }
+}
+
+/// A call that carries the grant's hash alone.
+pub fn hashed(id: u64, grant: &Granted) -> Call {
+    let hash = Fingerprint::of(grant.jwt().as_bytes());
+    Call {
+        id,
+        grant_hash: Bytes::copy_from_slice(hash.as_bytes()),
+        request_id: id.to_string(),
+        ..Call::default()
+    }
+}
+
+pub async fn fetch(
+    mut client: ExecutorServiceClient<Channel>,
+    ticket: Bytes,
+) -> Result<Vec<u8>, tonic::Status> {
+    let mut parts = client.fetch(FetchRequest { ticket }).await?.into_inner();
+    let mut whole = Vec::new();
+    while let Some(part) = parts.message().await? {
+        assert!(part.chunk.len() <= 64 << 10);
+        whole.extend_from_slice(&part.chunk);
+    }
+    Ok(whole)
+}
