@@ -163,6 +163,14 @@ pub(crate) fn rest(refusal: Refusal) -> Response {
     finish(refusal, reason, body, JSON)
 }
 
+/// The same answer, saying where it is so that the connection ends with it.
+pub(crate) fn closing(mut response: Response, closes: bool) -> Response {
+    if closes {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
 fn variable_entry<'a>(code: &'static str, fault: &'a VariableFault) -> Entry<'a> {
     let step = |segment: &'a PathSegment| match segment {
         PathSegment::Key(key) => Step::Key(key),

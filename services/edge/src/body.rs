@@ -3,6 +3,7 @@
 use crate::answer::{Headers, Refusal};
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use model::{Fault, Reason};
@@ -13,6 +14,11 @@ use tokio::time::{self, Instant};
 const GRACE: Duration = Duration::from_secs(10);
 /// The least rate in the long run.
 const BYTES_PER_SECOND: u32 = 16 << 10;
+
+/// How much of a refused request is read away, and for how long.
+const DISCARDED: u64 = 64 << 10;
+const DISCARDED_OF_LARGE: u64 = 4 << 20;
+const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// How much of a body is waited for.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +32,7 @@ pub(crate) struct Limits {
 /// # Errors
 ///
 /// `PayloadTooLarge`, `RequestTimeout`, or `BadRequest` when it breaks off.
-pub(crate) async fn read(mut body: Body, limits: Limits) -> Result<Bytes, Refusal> {
+pub(crate) async fn read(body: &mut Body, limits: Limits) -> Result<Bytes, Refusal> {
     let declared = body.size_hint().lower();
     if declared > u64::try_from(limits.bytes).unwrap_or(u64::MAX) {
         return Err(too_large(limits));
@@ -60,6 +66,36 @@ pub(crate) async fn read(mut body: Body, limits: Limits) -> Result<Bytes, Refusa
         }
     }
     Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+/// Reads away what a refused request still sends, within bounds: a connection that is closed on unread bytes is reset,
+/// and the caller may lose the answer or find its next request unanswered.
+///
+/// Returns whether the connection is good for another request.
+pub(crate) async fn discard(body: &mut Body, headers: &HeaderMap, reason: Reason) -> bool {
+    let most = match reason {
+        Reason::PayloadTooLarge => DISCARDED_OF_LARGE,
+        _ => DISCARDED,
+    };
+    if body.is_end_stream() {
+        return true;
+    }
+    // Who waits to be asked for the body need not send it.
+    if headers.contains_key(header::EXPECT) || body.size_hint().lower() > most {
+        return false;
+    }
+    let reading = async {
+        let mut received: u64 = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            received = received.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+            if received > most {
+                return false;
+            }
+        }
+        body.is_end_stream()
+    };
+    time::timeout(DISCARD_TIME, reading).await.unwrap_or(false)
 }
 
 /// Refuses a body of another media type.

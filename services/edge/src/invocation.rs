@@ -50,14 +50,18 @@ struct Answered {
 
 /// Runs one invocation.
 pub(crate) async fn invoke(edge: Arc<Inner>, name: PortalName, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     let media_type = media::answer_type(&parts.headers);
     let id = parts.extensions.get::<RequestId>().map(|id| id.as_str().to_owned()).unwrap_or_default();
     let mut rated = Rated::Not;
-    let mut response = match run(&edge, &name, &parts, body, &id, &mut rated).await {
+    let mut response = match run(&edge, &name, &parts, &mut body, &id, &mut rated).await {
         Ok(answered) => write(answered, media_type.clone(), id)
             .unwrap_or_else(|fault| answer::graphql(fault.into(), media_type)),
-        Err(refusal) => answer::graphql(refusal, media_type),
+        Err(refusal) => {
+            let reason = refusal.fault.reason();
+            let reusable = body::discard(&mut body, &parts.headers, reason).await;
+            answer::closing(answer::graphql(refusal, media_type), !reusable)
+        }
     };
     write_standing(response.headers_mut(), rated);
     response
@@ -67,7 +71,7 @@ async fn run(
     edge: &Inner,
     name: &PortalName,
     parts: &Parts,
-    body: Body,
+    body: &mut Body,
     request_id: &str,
     rated: &mut Rated,
 ) -> Result<Answered, Refusal> {
@@ -113,7 +117,7 @@ fn let_in(edge: &Inner, parts: &Parts, authorization: &Authorization) -> Result<
     Ok(())
 }
 
-async fn read_variables(edge: &Inner, parts: &Parts, body: Body) -> Result<Bytes, Refusal> {
+async fn read_variables(edge: &Inner, parts: &Parts, body: &mut Body) -> Result<Bytes, Refusal> {
     let limits = Limits { bytes: edge.config.max_body_bytes, time: edge.config.body_timeout };
     match media::body_type(&parts.headers) {
         media::BodyType::Json => body::read(body, limits).await,

@@ -23,7 +23,7 @@ use crate::{
 use axum::{
     Router,
     body::Body,
-    extract::{FromRequestParts, Path},
+    extract::{FromRequestParts, Path, Request},
     response::{IntoResponse, Response},
     routing::{MethodRouter, delete, get},
 };
@@ -35,7 +35,10 @@ use proto::{
     registry::v1::{DescribeAccessTokenRequest, administration_service_client::AdministrationServiceClient},
 };
 use serde::Serialize;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{sync::OwnedSemaphorePermit, time};
 use tonic::{Status, metadata::AsciiMetadataValue};
 
@@ -79,6 +82,45 @@ fn not_allowed(allow: &'static str) -> Response {
     answer::rest(Refusal::new(fault, Headers::Allow(allow)))
 }
 
+/// The body of a request, in the hands of whoever reads it; what is left of it is read away in the end.
+#[derive(Clone, Debug)]
+pub(crate) struct Lent {
+    body: Arc<Mutex<Option<Body>>>,
+    headers: HeaderMap,
+}
+
+/// Takes the body out of a request and lends it to the request's handler.
+pub(crate) fn lend_body(request: &mut Request) -> Lent {
+    let body = Arc::new(Mutex::new(Some(std::mem::take(request.body_mut()))));
+    let mut headers = HeaderMap::new();
+    if let Some(expect) = request.headers().get(header::EXPECT) {
+        headers.insert(header::EXPECT, expect.clone());
+    }
+    let lent = Lent { body, headers };
+    request.extensions_mut().insert(lent.clone());
+    lent
+}
+
+impl Lent {
+    fn take(&self) -> Body {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+    }
+
+    fn give_back(&self, body: Body) {
+        *self.body.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+    }
+
+    /// Reads away what nobody read.
+    pub(crate) async fn discard(self, response: Response) -> Response {
+        let reason = match response.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Reason::PayloadTooLarge,
+            _ => Reason::BadRequest,
+        };
+        let reusable = body::discard(&mut self.take(), &self.headers, reason).await;
+        answer::closing(response, !reusable)
+    }
+}
+
 /// A refusal that leaves as `{"message"}`.
 #[derive(Debug)]
 struct Refused(Refusal);
@@ -104,6 +146,7 @@ struct Asked {
     route: String,
     query: Option<String>,
     headers: HeaderMap,
+    body: Option<Lent>,
     /// The names in the path.
     path: Vec<String>,
     authorization: AsciiMetadataValue,
@@ -132,6 +175,7 @@ impl FromRequestParts<Arc<Inner>> for Asked {
             authorization,
             client_address: address.and_then(|address| address.to_string().parse().ok()),
             request_id: request_id.and_then(|id| id.parse().ok()),
+            body: parts.extensions.get().cloned(),
             query: parts.uri.query().map(str::to_owned),
             route: parts.uri.path().to_owned(),
             headers: std::mem::take(&mut parts.headers),
@@ -168,7 +212,7 @@ impl Asked {
     }
 
     /// Reads the body, once it is known that the caller may send it.
-    async fn properties(&self, body: Body, scope: &'static str) -> Result<Properties, Refused> {
+    async fn properties(&self, scope: &'static str) -> Result<Properties, Refused> {
         let token =
             answered(self.registry().describe_access_token(self.message(DescribeAccessTokenRequest {})))
                 .await?;
@@ -182,7 +226,10 @@ impl Asked {
         if body_type == media::BodyType::Other {
             return Err(body::unsupported().into());
         }
-        let text = body::read(body, limits).await?;
+        let mut body = self.body.as_ref().map(Lent::take).unwrap_or_default();
+        let read = body::read(&mut body, limits).await;
+        self.body.as_ref().inspect(|lent| lent.give_back(body));
+        let text = read?;
         if body_type == media::BodyType::Unsaid && !text.is_empty() {
             return Err(body::unsupported().into());
         }

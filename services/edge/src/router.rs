@@ -3,7 +3,7 @@
 use crate::{
     answer::{self, Failure, Headers, Refusal},
     authorization::PortalName,
-    invocation, media, rest,
+    body, invocation, media, rest,
     room::Inner,
 };
 use axum::{
@@ -50,10 +50,7 @@ impl RequestId {
 /// All routes of the edge.
 pub(crate) fn router(edge: Arc<Inner>) -> Router {
     Router::new()
-        .route(
-            "/organizations/{organization}/portals/{portal}",
-            post(invoke).fallback(|request: Request| async move { not_allowed(request.headers()) }),
-        )
+        .route("/organizations/{organization}/portals/{portal}", post(invoke).fallback(not_allowed))
         .merge(rest::routes())
         .fallback(no_route)
         // Outermost, so that no answer leaves without its request id and no failure without its line in the log.
@@ -71,17 +68,23 @@ async fn invoke(
     invocation::invoke(edge, PortalName::read(&organization, &portal), request).await
 }
 
-fn not_allowed(headers: &HeaderMap) -> Response {
+async fn not_allowed(request: Request) -> Response {
     let fault = Fault::new(Reason::MethodNotAllowed, "a portal is invoked with POST");
-    answer::graphql(Refusal::new(fault, Headers::Allow("POST")), media::answer_type(headers))
+    refused(request, Refusal::new(fault, Headers::Allow("POST"))).await
 }
 
 async fn no_route(request: Request) -> Response {
     if is_rest(request.uri()) {
         return answer::rest(Fault::new(Reason::NotFound, "Not Found").into());
     }
-    let fault = Fault::new(Reason::NotFound, "there is no such route");
-    answer::graphql(fault.into(), media::answer_type(request.headers()))
+    refused(request, Fault::new(Reason::NotFound, "there is no such route").into()).await
+}
+
+async fn refused(mut request: Request, refusal: Refusal) -> Response {
+    let media_type = media::answer_type(request.headers());
+    let headers = std::mem::take(request.headers_mut());
+    let reusable = body::discard(request.body_mut(), &headers, refusal.fault.reason()).await;
+    answer::closing(answer::graphql(refusal, media_type), !reusable)
 }
 
 fn is_rest(uri: &Uri) -> bool {
@@ -99,12 +102,17 @@ async fn every_request(State(edge): State<Arc<Inner>>, mut request: Request, nex
         None => {
             let wanted = media::answer_type(request.headers());
             request.extensions_mut().insert(id.clone());
+            let lent = if rest { Some(rest::lend_body(&mut request)) } else { None };
             // A panic is this call's failure and nobody else's on the connection.
             let run = AssertUnwindSafe(next.run(request).instrument(span.clone())).catch_unwind();
-            run.await.unwrap_or_else(|_| {
+            let response = run.await.unwrap_or_else(|_| {
                 let refusal = Fault::internal("the call panicked").into();
                 if rest { answer::rest(refusal) } else { answer::graphql(refusal, wanted) }
-            })
+            });
+            match lent {
+                Some(lent) => lent.discard(response).await,
+                None => response,
+            }
         }
     };
     let failure = response.extensions_mut().remove::<Failure>();

@@ -3,7 +3,7 @@
 use super::{
     Answered, Asked, Refused, answered, insert, json, no_content, page, precondition, present, render,
 };
-use axum::{body::Body, response::Response};
+use axum::response::Response;
 use http::{StatusCode, header};
 use proto::registry::v1::{
     CreateOrganizationRequest, DeleteOrganizationRequest, GetOrganizationRequest, ListOrganizationsRequest,
@@ -28,8 +28,8 @@ pub(super) async fn show(asked: Asked) -> Answered {
     written(StatusCode::OK, got.organization)
 }
 
-pub(super) async fn create(asked: Asked, body: Body) -> Answered {
-    let mut properties = asked.properties(body, WRITE).await?.without_nulls();
+pub(super) async fn create(asked: Asked) -> Answered {
+    let mut properties = asked.properties(WRITE).await?.without_nulls();
     let request = CreateOrganizationRequest {
         name: properties.required_text("name"),
         slug: properties.text("slug"),
@@ -48,8 +48,8 @@ pub(super) async fn create(asked: Asked, body: Body) -> Answered {
     Ok(response)
 }
 
-pub(super) async fn update(asked: Asked, body: Body) -> Answered {
-    let mut properties = asked.properties(body, WRITE).await?;
+pub(super) async fn update(asked: Asked) -> Answered {
+    let mut properties = asked.properties(WRITE).await?;
     let request = UpdateOrganizationRequest {
         organization: asked.slug(0),
         name: properties.text("name"),

@@ -4,7 +4,7 @@ use super::{
     Answered, Asked, Refused, answered, insert, json, no_content, page, precondition, present,
     properties::Properties, render,
 };
-use axum::{body::Body, response::Response};
+use axum::response::Response;
 use http::{StatusCode, header};
 use proto::registry::v1::{
     CreatePortalRequest, DeletePortalRequest, ExtraVariables, GetPortalRequest, ListPortalsRequest, Portal,
@@ -29,8 +29,8 @@ pub(super) async fn show(asked: Asked) -> Answered {
     written(&asked, StatusCode::OK, got.portal, None)
 }
 
-pub(super) async fn create(asked: Asked, body: Body) -> Answered {
-    let mut properties = asked.properties(body, WRITE).await?.without_nulls();
+pub(super) async fn create(asked: Asked) -> Answered {
+    let mut properties = asked.properties(WRITE).await?.without_nulls();
     let request = CreatePortalRequest {
         organization: asked.slug(0),
         name: properties.required_text("name"),
@@ -50,8 +50,8 @@ pub(super) async fn create(asked: Asked, body: Body) -> Answered {
     Ok(response)
 }
 
-pub(super) async fn update(asked: Asked, body: Body) -> Answered {
-    let mut properties = asked.properties(body, WRITE).await?;
+pub(super) async fn update(asked: Asked) -> Answered {
+    let mut properties = asked.properties(WRITE).await?;
     let request = UpdatePortalRequest {
         organization: asked.slug(0),
         portal: asked.slug(1),

@@ -1,7 +1,6 @@
 //! `/v2/organizations/{org}/portals/{portal}/tokens` and `…/{uuid}`.
 
 use super::{Answered, Asked, answered, insert, json, no_content, page, present, render};
-use axum::body::Body;
 use http::{StatusCode, header};
 use proto::registry::v1::{CreatePortalTokenRequest, DeletePortalTokenRequest, ListPortalTokensRequest};
 use uuid::Uuid;
@@ -17,8 +16,8 @@ pub(super) async fn list(asked: Asked) -> Answered {
     Ok(response)
 }
 
-pub(super) async fn create(asked: Asked, body: Body) -> Answered {
-    let mut properties = asked.properties(body, "write_portals").await?.without_nulls();
+pub(super) async fn create(asked: Asked) -> Answered {
+    let mut properties = asked.properties("write_portals").await?.without_nulls();
     let request = CreatePortalTokenRequest {
         organization: asked.slug(0),
         portal: asked.slug(1),

@@ -221,6 +221,37 @@ async fn on_the_wire_a_broken_answer_lacks_its_end() {
 }
 
 #[tokio::test]
+async fn a_refusal_leaves_the_connection_good_for_the_next_request() {
+    let stage = Stage::open();
+    stage.registry.refuse(Reason::Unauthenticated);
+    let mut connection = served(&stage).await;
+    for _ in 0..3 {
+        for path in [PATH, "/nowhere", "/v2/organizations", "/v2/nowhere"] {
+            let head = head(&stage, "content-length: 2\r\n").replace(PATH, path);
+            connection.write_all(head.as_bytes()).await.unwrap();
+            connection.flush().await.unwrap();
+            tokio::task::yield_now().await;
+            connection.write_all(b"{}").await.unwrap();
+            let received = answered(&mut connection).await;
+            assert!(!received.contains("connection: close"), "{path}: {received}");
+        }
+    }
+}
+
+/// Reads one answer with a declared length, and gives its head.
+async fn answered(connection: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(connection.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
+    connection.read_exact(&mut body).await.unwrap();
+    head
+}
+
+#[tokio::test]
 async fn a_body_is_refused_before_it_is_sent() {
     let stage = Stage::open();
     let mut connection = served(&stage).await;
