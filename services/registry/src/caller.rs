@@ -110,3 +110,40 @@ pub(crate) fn same(one: &Fingerprint, other: &Fingerprint) -> bool {
     let pairs = one.as_bytes().iter().zip(other.as_bytes());
     pairs.fold(0, |difference, (one, other)| difference | (one ^ other)) == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_lacks_a_scope_is_told_which() {
+        let scopes = vec![Scope::ReadPortals];
+        let caller = Caller::operator(AccessToken { scopes, ..operator_token(Uuid::nil()) });
+        assert!(caller.needs(Scope::ReadPortals).is_ok());
+        for scope in Scope::ALL.into_iter().filter(|scope| *scope != Scope::ReadPortals) {
+            let fault = caller.needs(scope).unwrap_err();
+            assert_eq!(fault.reason(), Reason::Forbidden);
+            assert!(fault.message().ends_with(scope.name()), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_bearer_is_read_whatever_the_case_of_its_scheme() {
+        let read = |text: &str| {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("authorization", text.parse().unwrap());
+            bearer(&metadata).map(|bearer| bearer.expose().to_owned())
+        };
+        assert_eq!(read("Bearer abc").as_deref(), Some("abc"));
+        assert_eq!(read("bearer abc").as_deref(), Some("abc"));
+        for text in ["abc", "Bearer", "Bearer ", "Basic abc", "Bearer a b"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn fingerprints_are_the_same_or_not() {
+        let (one, other) = (Fingerprint::of(b"one"), Fingerprint::of(b"other"));
+        assert!(same(&one, &one) && !same(&one, &other));
+    }
+}

@@ -66,7 +66,8 @@ pub struct FirstOrganization {
 pub struct Opened {
     /// It.
     pub registry: Registry,
-    /// The operator's token where one was made just now; it cannot be read again.
+    /// The operator's token where one was made just now. It cannot be read again; one that got lost is replaced by
+    /// giving another.
     pub made_admin_token: Option<Bearer>,
 }
 
@@ -133,10 +134,12 @@ pub async fn open(config: Config) -> Result<Opened, OpenError> {
         catalog,
     });
 
-    let (operator, made_admin_token) = settle_operator(registry.catalog(), admin_token).await?;
+    let operator = Operator::find(registry.catalog(), admin_token)?;
     if let Some(first) = config.first_organization {
-        make_first(&registry, operator, first).await?;
+        make_first(&registry, operator.token.clone(), first).await?;
     }
+    // Last: a token that was made is told only by a start that succeeds.
+    let made_admin_token = operator.settle(registry.catalog()).await?;
     tracing::info!(revision = registry.catalog().revision(), "registry open");
     Ok(Opened { registry, made_admin_token })
 }
@@ -163,33 +166,55 @@ fn read_edge_key(key: &Secret) -> Result<Fingerprint, OpenError> {
     Bearer::parse(key.expose()).map(|bearer| bearer.fingerprint()).map_err(expected)
 }
 
-/// Makes sure that the operator has a token, the given one if there is one.
-async fn settle_operator(
-    catalog: &Catalog,
-    given: Option<Bearer>,
-) -> Result<(AccessToken, Option<Bearer>), OpenError> {
-    let present = match catalog.operator()? {
-        Some(Mark { fingerprint }) => catalog.access_token(&fingerprint)?.map(|token| (fingerprint, token)),
-        None => None,
-    };
-    let (bearer, made) = match (given, &present) {
-        (None, Some((_, token))) => return Ok((token.clone(), None)),
-        (Some(given), Some((fingerprint, token))) if given.fingerprint() == *fingerprint => {
-            return Ok((token.clone(), None));
+/// The operator's token, and what is to be written so that it is theirs.
+struct Operator {
+    token: AccessToken,
+    write: Option<Batch>,
+    made: Option<Bearer>,
+}
+
+impl Operator {
+    /// The token that is given, or is there, or is made.
+    fn find(catalog: &Catalog, given: Option<Bearer>) -> Result<Self, OpenError> {
+        let present = match catalog.operator()? {
+            Some(Mark { fingerprint }) => {
+                catalog.access_token(&fingerprint)?.map(|token| (fingerprint, token))
+            }
+            None => None,
+        };
+        match (given, present) {
+            (None, Some((_, token))) => Ok(Self { token, write: None, made: None }),
+            (Some(given), Some((known, token))) if given.fingerprint() == known => {
+                Ok(Self { token, write: None, made: None })
+            }
+            (Some(given), present) => Ok(Self::new(&given, present.map(|(_, token)| token))),
+            (None, None) => {
+                let bearer = Bearer::generate(BearerKind::AccessToken);
+                Ok(Self { made: Some(bearer.clone()), ..Self::new(&bearer, None) })
+            }
         }
-        (Some(given), _) => (given, false),
-        (None, None) => (Bearer::generate(BearerKind::AccessToken), true),
-    };
-    let (token, fingerprint) = (operator_token(Uuid::now_v7()), bearer.fingerprint());
-    let mut batch = Batch::new()
-        .put(table::access_token(&fingerprint), record::write(&token))
-        .put(table::operator(), record::write(&Mark { fingerprint }));
-    if let Some((_, replaced)) = &present {
-        let end = record::write(&End { ended_at_ms: Moment::now() });
-        batch = batch.put(table::end(Mortal::AccessToken, replaced.uuid), end);
     }
-    catalog.commit(batch).await.map_err(OpenError::Write)?;
-    Ok((token, made.then_some(bearer)))
+
+    /// A new token, in place of another.
+    fn new(bearer: &Bearer, replaced: Option<AccessToken>) -> Self {
+        let (token, fingerprint) = (operator_token(Uuid::now_v7()), bearer.fingerprint());
+        let mut batch = Batch::new()
+            .put(table::access_token(&fingerprint), record::write(&token))
+            .put(table::operator(), record::write(&Mark { fingerprint }));
+        if let Some(replaced) = replaced {
+            let end = record::write(&End { ended_at_ms: Moment::now() });
+            batch = batch.put(table::end(Mortal::AccessToken, replaced.uuid), end);
+        }
+        Self { token, write: Some(batch), made: None }
+    }
+
+    /// Writes what is to be written; what is left is the bearer that nobody knows yet.
+    async fn settle(self, catalog: &Catalog) -> Result<Option<Bearer>, OpenError> {
+        if let Some(batch) = self.write {
+            catalog.commit(batch).await.map_err(OpenError::Write)?;
+        }
+        Ok(self.made)
+    }
 }
 
 async fn make_first(

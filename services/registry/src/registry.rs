@@ -97,13 +97,14 @@ impl Registry {
     }
 
     /// Gives no more leases, lets every edge go, and writes what was only noted in memory.
+    ///
+    /// Calls in flight are still answered, a change once the leases that were given have run out.
     pub async fn close(&self) {
         self.0.closed.store(true, Ordering::Relaxed);
         self.0.withdrawals.close();
         if let Err(fault) = self.0.usage.write(self.catalog()).await {
             tracing::warn!(error = %Chain(&fault), "the last uses of tokens were not written");
         }
-        self.0.follower.abort();
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {

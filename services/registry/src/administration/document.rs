@@ -1,11 +1,8 @@
 //! Reads a document that is to be saved, off the threads that serve.
 
 use super::problems::Problems;
-use crate::record::{self, Document, Moment};
+use crate::record::{Document, Moment};
 use model::{Fault, document};
-
-/// What a document may weigh once it is taken apart, in bytes: a grant carries it, a third larger, in one message.
-const MAX_BYTES: usize = 5 << 19;
 
 /// Reads `source`; what is wrong with it is noted with its place.
 ///
@@ -24,11 +21,5 @@ fn take_apart(source: String) -> Result<Document, Vec<String>> {
         };
         found.into_iter().map(told).collect::<Vec<_>>()
     })?;
-    let document = Document::new(source, document, Moment::now());
-    if record::write(&document).len() > MAX_BYTES {
-        return Err(vec![
-            "query line 1, column 1: its operations use too many fragments too often".to_owned(),
-        ]);
-    }
-    Ok(document)
+    Ok(Document::new(source, document, Moment::now()))
 }

@@ -149,6 +149,11 @@ async fn what_breaks_a_rule_of_portals_is_refused_and_says_so() {
             CreatePortalRequest { allowed_ip_addresses: some("192.0.2.1 x"), ..base() },
             "allowed_ip_addresses: `x` is no IP address",
         ),
+        (
+            CreatePortalRequest { allowed_ip_addresses: Some(" ".repeat(65_537)), ..base() },
+            "allowed_ip_addresses must have at most 65536 bytes",
+        ),
+        (CreatePortalRequest { query: "x".repeat((128 << 10) + 1), ..base() }, "query line 1, column "),
         (CreatePortalRequest { query: String::new(), ..base() }, "query line 1, column 1: "),
         (CreatePortalRequest { query: "{ a }\n{ b".to_owned(), ..base() }, "query line 2, column "),
         (
@@ -267,6 +272,9 @@ async fn what_is_not_there_is_not_found() {
     assert_eq!(refused(answer, Reason::NotFound), "No organization found");
     let answer = updated(&desk, UpdatePortalRequest { portal, ..update() }).await;
     assert_eq!(refused(answer, Reason::NotFound), "No portal found");
+    let get = v1::GetOrganizationRequest { organization: "a".repeat(100_000) };
+    let answer = fault(desk.administration().get_organization(desk.signed(get)).await);
+    refused(answer, Reason::NotFound);
     for uuid in ["", "none", "0198e2b4-7a10-7c3e-9f1a-000000000001"] {
         assert_eq!(refused(desk.revoke("acme", "viewer", uuid).await, Reason::NotFound), "No token found");
     }

@@ -33,6 +33,18 @@ async fn an_admin_token_is_made_once_and_holds() {
 }
 
 #[tokio::test]
+async fn a_start_that_is_refused_does_not_swallow_the_token_that_it_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |first_organization| Config { admin_token: None, first_organization, ..config(folder.path()) };
+    let Err(error) = open(told(Some(first("No Slug")))).await else { panic!("expected a refusal") };
+    assert_eq!(error.exit_code(), 64);
+
+    let opened = reopen(|| told(Some(first("a-slug")))).await.unwrap();
+
+    describe(&opened, opened.made_admin_token.as_ref().unwrap().expose()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_new_admin_token_takes_the_place_of_the_old() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(config(folder.path())).await.unwrap();
