@@ -15,9 +15,10 @@ use std::ffi::OsString;
 
 /// What stands below every help text.
 const EXIT_CODES: &str = "\
-Environment: each flag has a variable, PORTALS_ and the flag in upper case (PORTALS_DATA_DIR for --data-dir); a
-secret can also be in a file (--admin-token-file, PORTALS_ADMIN_TOKEN_FILE). The flag wins over the variable. Secrets
-on a command line show in the list of processes: prefer the variable or the file.
+Environment: each flag of a service has a variable, PORTALS_ and the flag in upper case (PORTALS_DATA_DIR for
+--data-dir), and so have a client's --url and --token; a secret can also be in a file (--admin-token-file,
+PORTALS_ADMIN_TOKEN_FILE). The flag wins over the variable. Secrets on a command line show in the list of processes:
+prefer the variable or the file. HTTPS_PROXY, HTTP_PROXY and NO_PROXY are honoured on the way to upstreams.
 
 Exit codes: 0 done; 1 refused or failed; 64 wrong command line, variable or configuration; 69 a service cannot be
 reached; 70 a part of the process failed; 71 no socket or thread to be had; 78 the store is damaged, in use or unwritable.";

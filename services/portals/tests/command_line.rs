@@ -50,6 +50,7 @@ fn a_bad_configuration_is_refused_in_one_line_before_anything_happens() {
         (&["up", "--listen", "nowhere"], &[], "--listen"),
         (&["up"], &[("PORTALS_LISTEN", "127.0.0.1:70000")], "--listen"),
         (&["up", "--ops-listen", ""], &[], "--ops-listen"),
+        (&["up"], &[("PORTALS_DEMO", "perhaps")], "--demo"),
         (&["up", "--public-url", "portals.example.com"], &[], "--public-url"),
         (&["up", "--store", "etcd://a:2379"], &[], "etcd"),
         (&["up", "--store", "sqlite"], &[], "--store"),

@@ -170,7 +170,7 @@ pub(crate) struct ExecutorListen {
 #[derive(Args, Debug)]
 pub(crate) struct Up {
     /// Starts a demo upstream too, creates the documentation's portals and prints curl commands that call them
-    #[arg(long)]
+    #[arg(long, env = "PORTALS_DEMO", value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) demo: bool,
     #[command(flatten)]
     pub(crate) public: Public,
