@@ -1,14 +1,22 @@
 //! A GraphQL document: measured, checked, and taken apart into operations that can be sent alone.
 //!
-//! It knows no schema, no network and no values of variables. The stages, in order: `lex`, `syntax`,
-//! `rules` (with `graph`), `split`.
+//! It knows no schema, no network and no values of variables. The stages, in order: `lex`, `measure`, `syntax`
+//! (`plain` before the parser and `tree` after it, or else `unexpected` and `beyond`), `rules` (with `graph`),
+//! `split`.
 
+mod beyond;
+mod extent;
 mod graph;
 pub(crate) mod lex;
 mod limits;
+mod measure;
+mod outline;
+mod plain;
 mod rules;
 mod split;
 mod syntax;
+mod tree;
+mod unexpected;
 
 use std::{borrow::Cow, fmt};
 
@@ -118,7 +126,7 @@ impl Document {
 }
 
 /// Reads `source`; of what cannot be read, the first place counts.
-fn outline(source: &str) -> Result<syntax::Outline<'_>, Refusal> {
+fn outline(source: &str) -> Result<outline::Outline<'_>, Refusal> {
     match lex::tokens(source) {
         Ok(tokens) => syntax::outline(source, &tokens),
         Err(lex::Stopped { tokens, refusal }) => match syntax::outline(source, &tokens) {
@@ -166,7 +174,9 @@ impl Operation {
 impl Type {
     /// Reads a type as GraphQL writes it, such as `[ID!]!`.
     pub fn parse(text: &str) -> Option<Self> {
-        syntax::lone_type(text, &lex::tokens(text).ok()?)
+        let tokens = lex::tokens(text).ok()?;
+        let (_, tokens) = tokens.split_last()?;
+        Self::read(text, tokens)
     }
 }
 

@@ -106,8 +106,8 @@ fn what_is_sent_is_a_document_of_one_operation_that_says_the_same() {
     }
 }
 
-/// Whether a second parser reads a text, or stumbles over what it is known not to know: `\u{…}`, two escapes
-/// for one character, a number that is too large for it.
+/// Whether an upstream that is made with async-graphql reads a text as it is, or stumbles over what it is known
+/// not to know: `\u{…}`, two escapes for one character, a number that is too large for it.
 fn async_graphql_accepts(text: &str) -> bool {
     async_graphql_parser::parse_query(text).is_ok() || ["\\u", "1e400"].iter().any(|odd| text.contains(odd))
 }
@@ -137,7 +137,7 @@ fn the_documents_of_the_portals_guide_can_be_stored() {
 fn a_broken_rule_is_told_with_its_place() {
     for (source, expected) in [
         ("", "1:1 the document is empty"),
-        ("{ a", "1:4 expected a name, but the document ends here"),
+        ("{ a", "1:4 expected `(`, `@`, `{`, a selection or `}`, but the document ends here"),
         ("{ a }\n\n  }", "3:3 expected `query`, `mutation`, `fragment` or `{`, found `}`"),
         ("query é { a }", "1:7 unexpected character U+00E9"),
         ("{ a(b: \"é\" ö) }", "1:12 unexpected character U+00F6"),
@@ -167,6 +167,62 @@ fn a_broken_rule_is_told_with_its_place() {
     }
     let twice = told("{ ...F } fragment F on T { a } fragment F on T { b }");
     assert_eq!(twice, ["1:41 there are two fragments `F`"]);
+}
+
+#[test]
+fn syntax_is_that_of_the_specification_where_the_parser_has_its_own() {
+    for (source, expected) in [
+        ("queryA { a }", "1:1 expected `query`, `mutation`, `fragment` or `{`, found `queryA`"),
+        ("{ ...on }", "1:9 expected a name, found `}`"),
+        ("{ ...on @d { a } }", "1:9 expected a name, found `@`"),
+        ("fragment on on T { a }", "1:10 expected a fragment's name, which cannot be `on`, found `on`"),
+        ("fragment F($x: A) on T { a } { a }", "1:11 expected `on`, found `(`"),
+        ("query Q() { a }", "1:9 expected `$`, found `)`"),
+        ("query($v: A @d = 1) { a(x: $v) }", "1:16 expected `@`, `$` or `)`, found `=`"),
+        (
+            "query($v: A = 1 @d(x: $w)) { a(x: $v) }",
+            "1:23 a variable cannot stand here: the value must be constant",
+        ),
+        ("query($v: [A Int) { a(x: $v) }", "1:14 expected `]`, found `Int`"),
+        ("query($v: A\n\"\" $w B) { a(x: $v) }", "2:7 expected `:`, found `B`"),
+        ("{ a(b 1) }", "1:7 expected `:`, found `1`"),
+        ("{ a(b: {c 1}) }", "1:11 expected `:`, found `1`"),
+        ("{ a() }", "1:5 expected a name, found `)`"),
+        ("{ a {} }", "1:6 expected a selection, found `}`"),
+        ("fragment F on\n\"é\" T { a }", "2:1 expected a name, found a string"),
+        ("\"what\" { a }", "1:8 an operation with a description must begin with `query` or `mutation`"),
+    ] {
+        assert_eq!(told(source), [expected], "{source}");
+    }
+    for source in [
+        "query($v: [ [ A # one\n ! ] , ]! = 1e400 @d(x: \"\\u{1F600}\")) { a(x: $v) }",
+        "query($v: A = \"\" @d \"what\" $w: nullable) { a(x: [nullable falsey $v], y: $w) }",
+        "{ a(b: true) trueish: nullish ... on # one\n T { a } ...onward } fragment onward on on { a }",
+        "{ a(b: 1234567890123456789012345678901234567890) }",
+    ] {
+        let document = parsed(source);
+        assert_eq!(document.warnings, []);
+        let variables = document.operations[0].variables.iter();
+        let variables: Vec<_> = variables.map(|variable| variable.r#type.to_string()).collect();
+        assert!(variables.iter().all(|name| ["[[A!]]!", "A", "nullable"].contains(&name.as_str())));
+    }
+}
+
+#[test]
+fn every_culprit_is_told_and_not_the_first_alone() {
+    let problems = told(
+        "query A { a } query A { ...F } { b } fragment F on T { a(x: {y: 1, y: 2}) } fragment F on T { ...G }",
+    );
+    assert_eq!(
+        problems,
+        [
+            "1:21 there are two operations `A`",
+            "1:32 an operation without a name must be the only one of its document",
+            "1:68 there are two input fields `y`",
+            "1:86 there are two fragments `F`",
+            "1:98 fragment `G` is used but not defined",
+        ]
+    );
 }
 
 #[test]
@@ -207,8 +263,21 @@ fn nothing_is_nested_more_than_64_deep() {
         let selections = format!("{{a(x: [[1]]){}}}", nested("{a", depth - 1, "}"));
         let list = format!("{{a(x: {})}}", nested("[", depth, "]"));
         let r#type = format!("query($a: {}) {{a(x: $a)}}", nested("[", depth, "]").replace("[]", "[T]"));
-        for source in [selections, list, r#type] {
+        let objects = format!("{{a(x: {}1{})}}", "{a:".repeat(depth), "}".repeat(depth));
+        let inline = format!("{{{}a(x: [[1]]){}}}", "...{".repeat(depth - 1), "}".repeat(depth - 1));
+        for source in [selections, list, r#type, objects, inline] {
             assert_eq!(Document::parse(&source).is_ok(), good, "{source}");
         }
     }
+}
+
+#[test]
+fn the_deepest_document_is_read_on_a_small_stack() {
+    let deep = |open: &str, inner: &str, close: &str| open.repeat(64) + inner + &close.repeat(64);
+    let value = deep("[", "1", "]");
+    let source =
+        format!("query($a: {}) {}", deep("[", "T", "]"), deep("{a", &format!("(x: {value} y: $a)"), "}"));
+    let thread = std::thread::Builder::new().stack_size(1 << 20);
+    let problems = thread.spawn(move || Document::parse(&source).err()).unwrap().join().unwrap();
+    assert_eq!(problems, None);
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing is ever expanded: each fragment is looked at once, after those that it spreads.
 
-use super::syntax::{Body, Name, Outline};
+use super::outline::{Body, Name, Outline};
 use std::collections::HashMap;
 
 /// A set of small numbers.

@@ -20,11 +20,22 @@ pub(crate) enum Kind {
 }
 
 /// A token and the bytes it spans.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
     pub(crate) start: usize,
     pub(crate) end: usize,
+}
+
+impl Token {
+    /// The text that it spans in `source`, which it was cut from.
+    pub(crate) fn text<'s>(&self, source: &'s str) -> &'s str {
+        source.get(self.start..self.end).unwrap_or_default()
+    }
+
+    pub(super) fn is_string(&self) -> bool {
+        matches!(self.kind, Kind::String | Kind::BlockString)
+    }
 }
 
 /// Where the cutting ended early, and the tokens up to there.

@@ -1,4 +1,5 @@
-//! How large a document may be. Everything that reads one is linear in these.
+//! How large a document may be. Everything that reads one is linear in these, the parser with the largest
+//! factor: it takes about 2 µs and 500 bytes a token, a tenth of a second for the worst document.
 
 use super::Refusal;
 

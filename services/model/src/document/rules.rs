@@ -4,7 +4,7 @@ use super::{
     Refusal,
     graph::{Bits, Graph, Reach},
     limits,
-    syntax::{Body, OperationOutline, Outline, shown},
+    outline::{Body, OperationOutline, Outline, shown},
 };
 use std::collections::HashMap;
 

@@ -2,8 +2,8 @@
 
 use super::{
     Operation, Variable,
+    outline::{OperationOutline, Outline},
     rules::Verdict,
-    syntax::{OperationOutline, Outline},
 };
 use std::ops::Range;
 
