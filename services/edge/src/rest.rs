@@ -31,7 +31,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use model::{Fault, Reason, Slug};
 use properties::Properties;
 use proto::{
-    Channel, MAX_MESSAGE_BYTES,
+    Channel, MAX_MESSAGE_BYTES, MAX_PAGE_BYTES,
     registry::v1::{DescribeAccessTokenRequest, administration_service_client::AdministrationServiceClient},
 };
 use serde::Serialize;
@@ -45,13 +45,16 @@ use tonic::{Status, metadata::AsciiMetadataValue};
 /// How long the registry may take; a change waits until the last edge has heard of it or lost its lease.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The most bytes of a body: enough that a document which is too large is refused as one, with all that is said of it.
+const BODY_BYTES: usize = 3 << 20;
+
 /// The registry's administration.
 pub(crate) type Client = AdministrationServiceClient<Channel>;
 
 /// Reaches the administration over `channel`.
 pub(crate) fn client(channel: Channel) -> Client {
     Client::new(channel)
-        .max_decoding_message_size(16 * MAX_MESSAGE_BYTES)
+        .max_decoding_message_size(MAX_PAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
@@ -220,8 +223,7 @@ impl Asked {
             let message = format!("the API access token lacks the scope {scope}");
             return Err(Fault::new(Reason::Forbidden, message).into());
         }
-        let config = &self.edge.config;
-        let limits = Limits { bytes: config.max_body_bytes, time: config.body_timeout };
+        let limits = Limits { bytes: BODY_BYTES, time: self.edge.config.body_timeout };
         let body_type = media::body_type(&self.headers);
         if body_type == media::BodyType::Other {
             return Err(body::unsupported().into());

@@ -14,7 +14,7 @@ use crate::{
 use metrics::counter;
 use model::{Fault, Fingerprint, fault::Chain, key::PurposeKeys};
 use proto::{
-    MAX_MESSAGE_BYTES,
+    MAX_MESSAGE_BYTES, MAX_PAGE_BYTES,
     registry::v1::{
         AuthorizeRequest, AuthorizeResponse, WatchRequest,
         administration_service_server::AdministrationServiceServer,
@@ -75,7 +75,7 @@ impl Registry {
     pub fn administration_service(&self) -> AdministrationServiceServer<Self> {
         AdministrationServiceServer::new(self.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_PAGE_BYTES)
     }
 
     /// Whether it can serve.

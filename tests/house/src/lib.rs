@@ -3,6 +3,8 @@
 //! It knows the binary by its command line and its HTTP alone. Whoever closes a house has it searched: no secret
 //! that it was given or has made may lie in a log, a metric or a file.
 
+#![allow(clippy::indexing_slicing, reason = "what is not there fails the test, as it should")]
+
 mod client;
 mod house;
 mod process;

@@ -355,7 +355,7 @@ async fn a_body_is_read_from_those_alone_who_may_send_it() {
     let mut request = stage.request(Method::POST, PORTALS, "{}");
     request.headers_mut().insert("content-type", "text/plain".parse().unwrap());
     assert_eq!(stage.ask(request).await.status.as_u16(), 415);
-    let large = "a".repeat((1 << 20) + 1);
+    let large = "a".repeat((3 << 20) + 1);
     assert_eq!(send(&stage, Method::POST, PORTALS, &large).await.status.as_u16(), 413);
 
     stage.registry.answer("describe_access_token", |_: &v1::DescribeAccessTokenRequest| {

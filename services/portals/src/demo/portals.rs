@@ -157,7 +157,7 @@ async fn find(api: &Api, path: &str) -> Result<Option<Value>, Failure> {
 
 /// The calls as commands to paste.
 pub(super) fn commands(calls: &[Call]) -> String {
-    let mut text = String::from("\nThe documentation's portals are ready. Paste these:\n");
+    let mut text = String::from("\n# The portals of the documentation are ready. Paste these:\n");
     for call in calls {
         let Call { title, url, token, variables } = call;
         let token = token.expose();

@@ -3,13 +3,11 @@
 use super::{Administration, problems::invalid, wire};
 use crate::catalog::{Listed, Window};
 use model::Fault;
-use proto::{MAX_MESSAGE_BYTES, registry::v1};
+use proto::registry::v1;
 
 /// The most entries of a page, and how many it has where nothing is said.
 const MAX_SIZE: u32 = 100;
 const SIZE: u32 = 30;
-/// What of a message is left for what is not counted.
-const SPARE_BYTES: usize = 64 << 10;
 
 /// Which part of the list a page is.
 pub(crate) fn window(page: Option<v1::Page>) -> Result<Window, Fault> {
@@ -39,19 +37,8 @@ impl Administration<'_> {
     ) -> Result<v1::ListPortalsResponse, Fault> {
         let owner = self.organization(organization)?;
         let Listed { items, total } = self.catalog.portals(owner.uuid, window)?;
-        let mut portals = Vec::with_capacity(items.len());
-        let mut bytes = SPARE_BYTES;
-        for portal in items {
-            let portal = self.show_portal(portal, &owner.slug)?;
-            bytes += weight(&portal);
-            if bytes > MAX_MESSAGE_BYTES {
-                return Err(invalid(
-                    "per_page must be smaller: the documents of this page are too large for one answer",
-                ));
-            }
-            portals.push(portal);
-        }
-        Ok(v1::ListPortalsResponse { portals, total })
+        let portals = items.into_iter().map(|portal| self.show_portal(portal, &owner.slug));
+        Ok(v1::ListPortalsResponse { portals: portals.collect::<Result<_, _>>()?, total })
     }
 
     pub(crate) fn list_audit_events(
@@ -63,24 +50,4 @@ impl Administration<'_> {
         let Listed { items, total } = self.catalog.audit_events(organization.uuid, window)?;
         Ok(v1::ListAuditEventsResponse { events: items.into_iter().map(wire::audit_event).collect(), total })
     }
-}
-
-/// What a portal weighs as a message, in bytes, or a little more.
-fn weight(portal: &v1::Portal) -> usize {
-    /// What a message or a text weighs besides its content.
-    const FRAME: usize = 8;
-    let variable = |variable: &v1::Variable| variable.name.len() + variable.r#type.len() + 4 * FRAME;
-    let operation = |operation: &v1::Operation| {
-        let name = operation.name.as_ref().map_or(0, String::len);
-        name + 3 * FRAME + operation.variables.iter().map(variable).sum::<usize>()
-    };
-    let texts = [
-        portal.name.len(),
-        portal.query.len(),
-        portal.description.as_ref().map_or(0, String::len),
-        portal.allowed_ip_addresses.as_ref().map_or(0, String::len),
-    ];
-    let warnings = portal.warnings.iter().map(|warning| warning.len() + FRAME).sum::<usize>();
-    let operations = portal.operations.iter().map(operation).sum::<usize>();
-    1_024 + texts.iter().sum::<usize>() + warnings + operations
 }
