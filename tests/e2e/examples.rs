@@ -4,55 +4,11 @@ use crate::PORTALS;
 use house::{CREDENTIAL, House, Shape};
 use serde_json::{Value, json};
 
-const TRIGGER: &str = r#"mutation triggerBuild {
-buildCreate(input:{
-  branch: "main",
-  commit: "HEAD,"
-  pipelineID: "pipeline-id",
-}) {
-    build {
-      url
-    }
-  }
-}
-"#;
+const TRIGGER: &str = include_str!("../../services/portals/src/demo/documents/trigger-main-build.graphql");
 
-const TWO: &str = r#"  query GetBuilds($pipelineSlug: ID!) {
-    pipeline(slug: $pipelineSlug) {
-      builds(last: 10, branch: "main") {
-        edges {
-          node {
-            url
-          }
-        }
-      }
-    }
-  }
+const TWO: &str = include_str!("../../services/portals/src/demo/documents/portal-slug.graphql");
 
-  mutation triggerBuild($pipelineID: ID!) {
-    buildCreate(input:{
-      branch: "main",
-      commit: "HEAD",
-      pipelineID: $pipelineID,
-    }) {
-      build {
-        url
-      }
-    }
-  }
-"#;
-
-const UNUSED: &str = r#"query GetTotalBuildRunTime($build_slug: ID) {
-  build(slug: "organization-slug/pipeline-slug/build-number") {
-    pipeline {
-      name
-    }
-    url
-    startedAt
-    finishedAt
-  }
-}
-"#;
+const UNUSED: &str = include_str!("../../services/portals/src/demo/documents/get-total-build-run-time.graphql");
 
 #[tokio::test]
 async fn the_examples_of_the_documentation_work_in_one_process() {
