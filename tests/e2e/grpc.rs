@@ -11,9 +11,9 @@ const CALLER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/e2e/grpc_
 async fn a_python_caller_with_reflection_gets_the_same_answer_as_over_http() {
     let python = std::env::var("PORTALS_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let probe =
-        Command::new(&python).args(["-c", "import grpc, grpc_reflection, google.protobuf"]).output().await;
+        Command::new(&python).args(["-c", "import grpc, grpc_reflection, google.rpc.status_pb2"]).output().await;
     if !probe.is_ok_and(|probe| probe.status.success()) {
-        eprintln!("SKIPPED: {python} has no grpcio and grpcio-reflection");
+        eprintln!("SKIPPED: {python} has no grpcio, grpcio-reflection and googleapis-common-protos");
         return;
     }
     for shape in [Shape::Up, Shape::Split { edges: 1 }] {
