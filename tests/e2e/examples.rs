@@ -8,7 +8,8 @@ const TRIGGER: &str = include_str!("../../services/portals/src/demo/documents/tr
 
 const TWO: &str = include_str!("../../services/portals/src/demo/documents/portal-slug.graphql");
 
-const UNUSED: &str = include_str!("../../services/portals/src/demo/documents/get-total-build-run-time.graphql");
+const UNUSED: &str =
+    include_str!("../../services/portals/src/demo/documents/get-total-build-run-time.graphql");
 
 #[tokio::test]
 async fn the_examples_of_the_documentation_work_in_one_process() {

@@ -10,8 +10,10 @@ const CALLER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/e2e/grpc_
 #[tokio::test]
 async fn a_python_caller_with_reflection_gets_the_same_answer_as_over_http() {
     let python = std::env::var("PORTALS_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let probe =
-        Command::new(&python).args(["-c", "import grpc, grpc_reflection, google.rpc.status_pb2"]).output().await;
+    let probe = Command::new(&python)
+        .args(["-c", "import grpc, grpc_reflection, google.rpc.status_pb2"])
+        .output()
+        .await;
     if !probe.is_ok_and(|probe| probe.status.success()) {
         eprintln!("SKIPPED: {python} has no grpcio, grpcio-reflection and googleapis-common-protos");
         return;

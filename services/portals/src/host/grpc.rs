@@ -19,12 +19,17 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// The reporter says how `services` (and the process as a whole, the empty name) are.
 pub(crate) fn with_health_and_reflection(routes: Routes) -> Result<(Routes, HealthReporter), Failure> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .map_err(|error| Failure::internal(format!("the protos cannot be described: {error}")))?;
-    Ok((routes.add_service(health).add_service(reflection), reporter))
+    let described = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let cannot = |error| Failure::internal(format!("the protos cannot be described: {error}"));
+    let reflection = described().build_v1().map_err(cannot)?;
+    // The stock client of Python, among others, asks for nothing newer.
+    let reflection_before_v1 = described().build_v1alpha().map_err(cannot)?;
+    let routes = routes.add_service(health).add_service(reflection).add_service(reflection_before_v1);
+    Ok((routes, reporter))
 }
 
 /// Says whether `services` and the process as a whole can serve.
