@@ -26,6 +26,8 @@ use tokio::time;
 const OPS_CONNECTIONS: u32 = 64;
 /// How often gRPC health follows readiness.
 const HEALTH: Duration = Duration::from_secs(1);
+/// How often it is asked until it can: whoever waits for a start is not kept waiting.
+const HEALTH_STARTING: Duration = Duration::from_millis(50);
 
 /// A process that serves: its limits, its end, and what it waits for.
 pub(crate) struct Process {
@@ -143,10 +145,10 @@ pub(crate) async fn follow_readiness(
     services: &'static [&'static str],
     readiness: Readiness,
 ) {
-    let mut each = time::interval(HEALTH);
     loop {
-        each.tick().await;
-        crate::host::grpc::report(&reporter, services, readiness.ready().await.is_ok()).await;
+        let ready = readiness.ready().await.is_ok();
+        crate::host::grpc::report(&reporter, services, ready).await;
+        time::sleep(if ready { HEALTH } else { HEALTH_STARTING }).await;
     }
 }
 
