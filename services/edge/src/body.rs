@@ -15,9 +15,10 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The least rate in the long run.
 const BYTES_PER_SECOND: u32 = 16 << 10;
 
-/// How much of a refused request is read away, and for how long.
-const DISCARDED: u64 = 64 << 10;
-const DISCARDED_OF_LARGE: u64 = 4 << 20;
+/// How much of a refused request is read away, and for how long: any body that could have been right, whatever it is
+/// refused for, and one that is too large as far as many clients send it before they read.
+const DISCARDED: u64 = 4 << 20;
+const DISCARDED_OF_LARGE: u64 = 32 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// How much of a body is waited for.

@@ -23,12 +23,13 @@ use crate::{
 use axum::{
     Router,
     body::Body,
-    extract::{FromRequestParts, Path, Request},
+    extract::{FromRequestParts, Request},
     response::{IntoResponse, Response},
     routing::{MethodRouter, delete, get},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use model::{Fault, Reason, Slug};
+use percent_encoding::percent_decode_str;
 use properties::Properties;
 use proto::{
     Channel, MAX_MESSAGE_BYTES, MAX_PAGE_BYTES,
@@ -169,12 +170,10 @@ impl FromRequestParts<Arc<Inner>> for Asked {
         authorization.set_sensitive(true);
         let address = client::address(&parts.extensions, &parts.headers, &edge.config.trusted_proxies)?;
         let permit = Arc::clone(&edge.calls).try_acquire_owned().map_err(|_| answer::overloaded())?;
-        // What cannot be decoded is nobody's name.
-        let path = Path::<Vec<String>>::from_request_parts(parts, edge).await;
         let request_id = parts.extensions.get::<RequestId>().map(RequestId::as_str);
         Ok(Self {
             edge: Arc::clone(edge),
-            path: path.map(|Path(path)| path).unwrap_or_default(),
+            path: names(parts.uri.path()),
             authorization,
             client_address: address.and_then(|address| address.to_string().parse().ok()),
             request_id: request_id.and_then(|id| id.parse().ok()),
@@ -185,6 +184,12 @@ impl FromRequestParts<Arc<Inner>> for Asked {
             _permit: permit,
         })
     }
+}
+
+/// The names in a path under `/v2`, where every other segment is one; what cannot be decoded is nobody's name.
+fn names(path: &str) -> Vec<String> {
+    let decoded = |segment| percent_decode_str(segment).decode_utf8().unwrap_or_default().into_owned();
+    path.split('/').skip(3).step_by(2).map(decoded).collect()
 }
 
 impl Asked {

@@ -50,8 +50,11 @@ pub(super) async fn create(asked: Asked) -> Answered {
 
 pub(super) async fn update(asked: Asked) -> Answered {
     let mut properties = asked.properties(WRITE).await?;
+    let slug = asked.slug(0);
+    // Whoever sends back what was read sends it too.
+    properties.unchanging_text("slug", &slug);
     let request = UpdateOrganizationRequest {
-        organization: asked.slug(0),
+        organization: slug,
         name: properties.text("name"),
         upstream_url: properties.text("upstream_url"),
         upstream_token: properties.clearable_text("upstream_token"),

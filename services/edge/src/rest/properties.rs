@@ -73,6 +73,13 @@ impl Properties {
         })
     }
 
+    /// A text that stays what it is: it may be sent, and not be another.
+    pub(super) fn unchanging_text(&mut self, name: &str, is: &str) {
+        if self.text(name).is_some_and(|text| text != is) {
+            self.problems.push(format!("{name} cannot be changed"));
+        }
+    }
+
     /// True or false.
     pub(super) fn boolean(&mut self, name: &str) -> Option<bool> {
         self.read(name, "true or false", |value| value.as_bool())

@@ -73,6 +73,17 @@ async fn a_body_is_taken_up_to_its_bound_whether_its_length_is_declared_or_not()
     assert!(variables.iter().all(|variables| variables.len() == 1_000));
 }
 
+#[tokio::test]
+async fn no_body_counts_as_an_object_and_a_blank_one_does_not() {
+    let stage = Stage::open();
+    stage.invoke("").await;
+    assert_eq!(stage.executor.calls().len(), 1);
+    for blank in [" ", "\r\n", "\t \n"] {
+        stage.invoke(blank).await.assert_fault(400, "BAD_REQUEST");
+    }
+    assert_eq!(stage.executor.calls().len(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_that_trickles_in_is_not_waited_for() {
     let stage = Stage::open();
@@ -235,6 +246,20 @@ async fn a_refusal_leaves_the_connection_good_for_the_next_request() {
             let received = answered(&mut connection).await;
             assert!(!received.contains("connection: close"), "{path}: {received}");
         }
+    }
+}
+
+#[tokio::test]
+async fn who_sends_the_whole_body_before_reading_is_answered() {
+    let stage = Stage::open();
+    stage.registry.refuse(Reason::Unauthenticated);
+    let body = vec![b' '; 3 << 20];
+    for path in [PATH, "/nowhere", "/v2/organizations", "/v2/nowhere"] {
+        let mut connection = served(&stage).await;
+        let head = head(&stage, &format!("content-length: {}\r\n", body.len())).replace(PATH, path);
+        connection.write_all(head.as_bytes()).await.unwrap();
+        connection.write_all(&body).await.unwrap();
+        assert!(answered(&mut connection).await.starts_with("HTTP/1.1 40"), "{path}");
     }
 }
 

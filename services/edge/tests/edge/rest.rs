@@ -277,6 +277,10 @@ async fn organizations_are_managed_and_never_tell_their_credential() {
     assert_eq!(asked.upstream_token.unwrap().value, None);
     assert!(asked.upstream_headers.unwrap().headers.is_empty());
     assert_eq!((asked.rate_limit_per_minute, asked.name), (Some(0), None));
+    for (slug, status) in [(r#""my-organization""#, 200), (r#""other""#, 422), ("5", 422), ("null", 422)] {
+        let reply = send(&stage, Method::PATCH, path, &format!("{{\"slug\":{slug}}}")).await;
+        assert_eq!(reply.status.as_u16(), status, "{slug}: {}", reply.text());
+    }
     assert_eq!(send(&stage, Method::DELETE, path, "").await.status.as_u16(), 204);
 }
 
@@ -402,4 +406,10 @@ async fn what_is_no_slug_is_asked_for_as_what_nothing_is_named() {
     send(&stage, Method::GET, "/v2/organizations/A_B/portals/%ff", "").await;
     let (asked, _) = stage.registry.asked::<v1::GetPortalRequest>("get_portal").unwrap();
     assert_eq!((&*asked.organization, &*asked.portal), ("-", "-"));
+    // One bad name spoils none of the others, so that each answer names what was not found.
+    let path = "/v2/organizations/my%2Dorganization/portals/a-b/tokens/%ff";
+    send(&stage, Method::DELETE, path, "").await;
+    let (asked, _) = stage.registry.asked::<v1::DeletePortalTokenRequest>("delete_portal_token").unwrap();
+    assert_eq!((&*asked.organization, &*asked.portal), ("my-organization", "a-b"));
+    assert_eq!(asked.uuid, uuid::Uuid::nil().to_string());
 }
