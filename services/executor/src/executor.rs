@@ -72,7 +72,7 @@ pub fn open(config: Config) -> Result<Executor, OpenError> {
         roots: config.upstream_ca.clone(),
         proxy: config.proxy.clone(),
         connect_timeout: config.connect_timeout,
-        max_idle: config.max_calls_per_upstream,
+        max_calls: config.max_calls_per_upstream,
     })
     .map_err(OpenError::Client)?;
     Ok(Executor(Arc::new(Shared {

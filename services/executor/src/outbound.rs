@@ -25,8 +25,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 64 << 10;
 const MAX_HEADERS: usize = 128;
-const HTTP2_STREAM_WINDOW: u32 = 1 << 20;
-const HTTP2_CONNECTION_WINDOW: u32 = 8 << 20;
+/// Bytes of one answer that may be under way. An answer that its caller does not read keeps them, and must leave
+/// the connection's others their own: the connection's window is as large as those of all its streams.
+const HTTP2_STREAM_WINDOW: u32 = 512 << 10;
+/// The largest window that HTTP/2 has.
+const HTTP2_LARGEST_WINDOW: u32 = (1 << 31) - 1;
 
 /// What a client is made of.
 #[derive(Clone)]
@@ -37,14 +40,14 @@ pub struct Config {
     pub proxy: Proxy,
     /// How long a connection may take, from the name's resolution to the end of the TLS handshake.
     pub connect_timeout: Duration,
-    /// The most idle connections that are kept to one host.
-    pub max_idle: usize,
+    /// The most calls in flight with one host; so many idle connections are kept to it.
+    pub max_calls: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
         let connect_timeout = Duration::from_secs(5);
-        Self { roots: Vec::new(), proxy: Proxy::default(), connect_timeout, max_idle: 64 }
+        Self { roots: Vec::new(), proxy: Proxy::default(), connect_timeout, max_calls: 64 }
     }
 }
 
@@ -75,7 +78,7 @@ pub enum SendError {
 pub struct Dialer {
     connector: Connector,
     proxy: Proxy,
-    max_idle: usize,
+    max_calls: usize,
 }
 
 /// A pool of connections. Clones share it; its connections live on the runtime that first used them.
@@ -96,7 +99,7 @@ impl Dialer {
         Ok(Self {
             connector: Connector::new(tls, config.proxy.clone(), config.connect_timeout),
             proxy: config.proxy.clone(),
-            max_idle: config.max_idle,
+            max_calls: config.max_calls,
         })
     }
 
@@ -106,16 +109,21 @@ impl Dialer {
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(self.max_idle)
+            .pool_max_idle_per_host(self.max_calls)
             .http1_max_buf_size(MAX_HEAD_BYTES)
             .http1_max_headers(MAX_HEADERS)
             .http2_max_header_list_size(64 << 10)
             .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
-            .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+            .http2_initial_connection_window_size(self.connection_window())
             .http2_keep_alive_interval(KEEP_ALIVE)
             .http2_keep_alive_timeout(KEEP_ALIVE_ANSWER)
             .build(self.connector.clone());
         Client { inner, proxy: self.proxy.clone() }
+    }
+
+    fn connection_window(&self) -> u32 {
+        let streams = u32::try_from(self.max_calls).unwrap_or(u32::MAX).saturating_add(1);
+        HTTP2_STREAM_WINDOW.saturating_mul(streams).min(HTTP2_LARGEST_WINDOW)
     }
 }
 

@@ -22,7 +22,12 @@ use hyper_util::{
 use model::Reason;
 use proto::Execute;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use support::{
     House, MUTATION, QUERY, collect,
     upstream::{Act, GOOD, Upstream, reply},
@@ -120,6 +125,15 @@ async fn connections_are_used_again() {
 
 /// A good upstream over TLS that speaks what `alpn` says, and tells the HTTP version of each request.
 async fn secure(alpn: &[&[u8]]) -> (String, CertificateDer<'static>, mpsc::Receiver<Version>) {
+    secure_with(alpn, []).await
+}
+
+/// The same, with other answers to the first requests.
+async fn secure_with(
+    alpn: &[&[u8]],
+    answers: impl IntoIterator<Item = Bytes>,
+) -> (String, CertificateDer<'static>, mpsc::Receiver<Version>) {
+    let script = Arc::new(Mutex::new(answers.into_iter().collect::<VecDeque<_>>()));
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let certificate = made.cert.der().clone();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
@@ -134,17 +148,19 @@ async fn secure(alpn: &[&[u8]]) -> (String, CertificateDer<'static>, mpsc::Recei
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://localhost:{}/graphql", listener.local_addr().unwrap().port());
-    let (versions, seen) = mpsc::channel(16);
+    let (versions, seen) = mpsc::channel(64);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let Ok(stream) = acceptor.accept(stream).await else { continue };
-            let versions = versions.clone();
+            let (versions, script) = (versions.clone(), Arc::clone(&script));
             let answer = service_fn(move |request: Request<Incoming>| {
                 let versions = versions.clone();
+                let answer = script.lock().unwrap().pop_front();
                 async move {
                     versions.try_send(request.version()).unwrap();
                     request.into_body().collect().await.unwrap();
-                    Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(GOOD.as_bytes()))))
+                    let answer = answer.unwrap_or(Bytes::from_static(GOOD.as_bytes()));
+                    Ok::<_, Infallible>(Response::new(Full::new(answer)))
                 }
             });
             tokio::spawn(async move {
@@ -169,6 +185,22 @@ async fn over_tls_the_upstream_chooses_between_http_1_1_and_2() {
         assert_eq!(house.good(&house.grant(MUTATION, &url)).await, GOOD);
         assert_eq!(seen.recv().await, Some(version));
     }
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_hold_up_no_other_on_their_connection() {
+    let long = Bytes::from(format!(r#"{{"data":"{}"}}"#, "0".repeat(2 << 20)));
+    let (url, certificate, mut seen) = secure_with(&[b"h2"], vec![long; 20]).await;
+    let house = House::open_with(|config| config.upstream_ca = vec![certificate]);
+    let grant = house.grant(MUTATION, &url);
+    let mut unread = Vec::new();
+    for _ in 0..20 {
+        unread.push(house.call(&grant).await.unwrap());
+    }
+    // Well before the unread calls' own deadline, which would make room again.
+    let good = tokio::time::timeout(Duration::from_secs(5), house.good(&grant)).await;
+    assert_eq!(good.unwrap(), GOOD);
+    assert_eq!(seen.recv().await, Some(Version::HTTP_2));
 }
 
 #[tokio::test]

@@ -13,6 +13,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a silent peer is asked, and when it counts as dead: it is left within three seconds at most.
 const PING: Duration = Duration::from_secs(1);
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes that may be under way on one stream.
+const STREAM_WINDOW: u32 = 128 << 10;
+/// Bytes that may be under way on one connection: so many that the most large answers that are fetched at a time,
+/// with callers that read none of them, leave room for the calls beside them.
+const CONNECTION_WINDOW: u32 = 40 << 20;
 
 /// Adds `grpc.health.v1` and server reflection to `routes`.
 ///
@@ -70,6 +75,17 @@ fn settings(endpoint: &Endpoint) -> Result<transport::Endpoint, Failure> {
         .http2_keep_alive_interval(PING)
         .keep_alive_timeout(PING_TIMEOUT)
         .keep_alive_while_idle(true)
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_that_nobody_reads_leave_room_for_the_calls_beside_them() {
+        let fetches = u32::try_from(edge::session::Config::default().max_fetches).unwrap();
+        assert!(CONNECTION_WINDOW >= STREAM_WINDOW * (fetches + 16));
+    }
 }
