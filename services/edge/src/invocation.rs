@@ -120,16 +120,7 @@ fn let_in(edge: &Inner, parts: &Parts, authorization: &Authorization) -> Result<
 async fn read_variables(edge: &Inner, parts: &Parts, body: &mut Body) -> Result<Bytes, Refusal> {
     let limits = Limits { bytes: edge.config.max_body_bytes, time: edge.config.body_timeout };
     match media::body_type(&parts.headers) {
-        media::BodyType::Json => {
-            let text = body::read(body, limits).await?;
-            // No body is an object without members; space is neither that nor an object.
-            if !text.is_empty() && text.trim_ascii_start().is_empty() {
-                return Err(
-                    Fault::new(Reason::BadRequest, "the body is not a JSON object: it is blank").into()
-                );
-            }
-            Ok(text)
-        }
+        media::BodyType::Json => body::read(body, limits).await,
         media::BodyType::Other => Err(body::unsupported()),
         // Without a media type there must be nothing to have one; a byte more than nothing is enough to know.
         media::BodyType::Unsaid => match body::read(body, Limits { bytes: 0, ..limits }).await {

@@ -35,7 +35,7 @@ pub struct Coerced {
 
 /// Coerces the JSON object in `body` to what `operation` declares.
 ///
-/// Nothing but space counts as `{}`. A variable that is declared and never used is checked like the others
+/// An empty body counts as `{}`; space alone is no object. A variable that is declared and never used is checked like the others
 /// and left out. A default takes the place of a missing variable where its JSON is plain from the document;
 /// elsewhere (enums, input objects) the declaration in the operation's source does that upstream.
 ///
@@ -44,8 +44,7 @@ pub struct Coerced {
 /// `BadRequest` when `body` is no JSON object, is nested over [`json::MAX_DEPTH`] or has a key twice at the
 /// top; `VariablesInvalid` with one entry for each bad variable, at most 100.
 pub fn coerce(operation: &Operation, extra: ExtraVariables, body: &[u8]) -> Result<Coerced, Fault> {
-    let blank = body.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
-    let entries = if blank { Ok(Vec::new()) } else { json::object(body) };
+    let entries = if body.is_empty() { Ok(Vec::new()) } else { json::object(body) };
     let entries = entries.map_err(|invalid| {
         Fault::new(Reason::BadRequest, format!("the body is not a JSON object of variables: {invalid}"))
     })?;

@@ -135,7 +135,7 @@ fn the_reference_implementation_agrees_on_the_variables_of_real_documents() {
 
 #[test]
 fn an_empty_body_counts_as_an_empty_object() {
-    for body in ["", " \r\n\t", "{}", " { } "] {
+    for body in ["", "{}", " { } "] {
         assert_eq!(sent("query($a: Int) { a(b: $a) }", body), "{}");
     }
 }
@@ -145,6 +145,7 @@ fn a_body_that_is_no_object_is_a_bad_request_with_its_place() {
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(128), "]".repeat(128));
     for (body, place) in [
         (&b"[]"[..], "line 1, column 1"),
+        (b" \r\n\t", "line 2, column 2"),
         (b"null", "line 1, column 1"),
         (b"{\"a\":1,\n \"a\":2}", "line 2, column 2"),
         (b"{\"a\":1,\n \"\\u0061\":2}", "line 2, column 2"),

@@ -73,17 +73,6 @@ async fn a_body_is_taken_up_to_its_bound_whether_its_length_is_declared_or_not()
     assert!(variables.iter().all(|variables| variables.len() == 1_000));
 }
 
-#[tokio::test]
-async fn no_body_counts_as_an_object_and_a_blank_one_does_not() {
-    let stage = Stage::open();
-    stage.invoke("").await;
-    assert_eq!(stage.executor.calls().len(), 1);
-    for blank in [" ", "\r\n", "\t \n"] {
-        stage.invoke(blank).await.assert_fault(400, "BAD_REQUEST");
-    }
-    assert_eq!(stage.executor.calls().len(), 1);
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_body_that_trickles_in_is_not_waited_for() {
     let stage = Stage::open();
