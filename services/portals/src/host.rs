@@ -5,6 +5,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod address;
+mod answering;
 pub(crate) mod connection;
 pub(crate) mod crew;
 pub(crate) mod grpc;

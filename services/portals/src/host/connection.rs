@@ -1,7 +1,8 @@
 //! One connection: HTTP/1.1 or HTTP/2, as its first bytes say, under limits and a clock.
 
 use super::{
-    pace::{LOOK, Pace},
+    answering::{Answers, Calling},
+    pace::{LOOK, Pace, STALLED},
     shutdown::Shutdown,
 };
 use axum::Router;
@@ -94,9 +95,12 @@ pub(crate) async fn serve<S>(
     let pace = Arc::new(Pace::new());
     let stream = TokioIo::new(Paced { stream, pace: Arc::clone(&pace) });
     let at = Arc::clone(&pace);
+    let answers = Answers::default();
+    let begun_answers = answers.clone();
     let ending = (peers == Peers::Internal).then(|| shutdown.clone());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let call = Calling::new(&at, request.version());
+        let call = Calling::new(&at, request.version() == Version::HTTP_2);
+        let answers = begun_answers.clone();
         let mut request = match &ending {
             None => request.map(axum::body::Body::new),
             Some(shutdown) => request.map(|body| axum::body::Body::new(Ending::new(body, shutdown.clone()))),
@@ -105,7 +109,7 @@ pub(crate) async fn serve<S>(
             request.extensions_mut().insert(edge::PeerAddress(peer));
         }
         let answer = router.clone().call(request);
-        async move { answer.await.map(|response: Response<_>| response.map(|body| Answering { body, call })) }
+        async move { answer.await.map(|response: Response<_>| response.map(|body| answers.begin(body, call))) }
     });
     let mut connection = pin!(protocol.serve_connection(stream, service));
     let mut begun = pin!(shutdown.begun());
@@ -120,7 +124,8 @@ pub(crate) async fn serve<S>(
                 closing = true;
                 connection.as_mut().graceful_shutdown();
             }
-            _ = look.tick() => {
+            now = look.tick() => {
+                now.checked_sub(STALLED).into_iter().for_each(|limit| answers.let_go(limit));
                 if pace.is_over() {
                     // An idle connection closes by itself now; one that is stuck is dropped at the next look.
                     if closing { return }
@@ -129,49 +134,6 @@ pub(crate) async fn serve<S>(
                 }
             }
         }
-    }
-}
-
-/// A call as the clock of its connection sees it.
-struct Calling(Arc<Pace>);
-
-impl Calling {
-    fn new(pace: &Arc<Pace>, version: Version) -> Self {
-        pace.call_begins(version == Version::HTTP_2);
-        Self(Arc::clone(pace))
-    }
-}
-
-impl Drop for Calling {
-    fn drop(&mut self) {
-        self.0.call_ends();
-    }
-}
-
-/// The body of an answer; the call lasts until it is dropped.
-struct Answering<B> {
-    body: B,
-    call: Calling,
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Body for Answering<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let _lives = &self.call;
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

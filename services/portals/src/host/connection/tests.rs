@@ -7,8 +7,12 @@ use super::{
     },
     Peers, protocol, serve,
 };
-use axum::{Router, routing::get};
-use std::time::Duration;
+use axum::{Router, body::Body, routing::get};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     task::JoinHandle,
@@ -95,6 +99,47 @@ async fn a_caller_that_does_not_take_its_answer_is_given_up() {
     let start = Instant::now();
     serving.await.unwrap();
     assert!((STALLED..=STALLED + 3 * LOOK).contains(&start.elapsed()), "after {:?}", start.elapsed());
+}
+
+/// Says that it is alive.
+struct Alive(Arc<()>);
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_behind_a_window_that_stays_shut_is_let_go_and_others_are_not() {
+    let alive = Arc::new(());
+    let held = Arc::clone(&alive);
+    let endless = move || {
+        let alive = Alive(Arc::clone(&held));
+        async move {
+            Body::from_stream(futures_util::stream::repeat_with(move || {
+                let _lives = &alive.0;
+                Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 1_024]))
+            }))
+        }
+    };
+    let router = Router::new().route("/endless", get(endless)).route("/", get(|| async { "ok" }));
+    let (caller, stream) = duplex(1 << 20);
+    let (_trigger, shutdown) = Trigger::new();
+    tokio::spawn(async move {
+        serve(&protocol(Peers::Public), stream, Peers::Public, None, router, shutdown).await;
+    });
+    let (mut sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(10)
+        .handshake::<_, Empty<Bytes>>(TokioIo::new(caller))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let ask = |path: &str| Request::get(format!("http://a{path}")).body(Empty::new()).unwrap();
+    let unread = sender.send_request(ask("/endless")).await.unwrap();
+    let with_answer = Arc::strong_count(&alive);
+    time::sleep(STALLED / 2).await;
+    assert_eq!(Arc::strong_count(&alive), with_answer);
+    time::sleep(STALLED / 2 + 3 * LOOK).await;
+    assert_eq!(Arc::strong_count(&alive), with_answer - 1, "nothing of the answer is left");
+    let other = sender.send_request(ask("/")).await.unwrap();
+    assert_eq!(other.into_body().collect().await.unwrap().to_bytes(), "ok");
+    assert!(unread.into_body().collect().await.is_err(), "what is missing is not taken for an end");
 }
 
 #[tokio::test(start_paused = true)]
