@@ -129,7 +129,7 @@ async fn every_request(State(edge): State<Arc<Inner>>, mut request: Request, nex
     response
 }
 
-/// Refuses what is too large or leaves open where the body ends, before anything looks at it.
+/// Refuses what is too large, or what somebody on the way may have read otherwise, before anything looks at it.
 fn head_refusal(request: &Request) -> Option<Refusal> {
     let headers = request.headers();
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
@@ -139,10 +139,22 @@ fn head_refusal(request: &Request) -> Option<Refusal> {
         return Some(Refusal::new(Fault::new(Reason::HeadersTooLarge, message), Headers::Close));
     }
     if headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING) {
-        let message = "Content-Length and Transfer-Encoding exclude each other";
-        return Some(Refusal::new(Fault::new(Reason::BadRequest, message), Headers::Close));
+        return Some(ambiguous("Content-Length and Transfer-Encoding exclude each other"));
+    }
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Some(ambiguous("Transfer-Encoding must be chunked alone"));
+    }
+    for name in [header::HOST, header::TRANSFER_ENCODING] {
+        if headers.get_all(&name).iter().nth(1).is_some() {
+            return Some(ambiguous("Host and Transfer-Encoding must not be given twice"));
+        }
     }
     None
+}
+
+fn ambiguous(message: &'static str) -> Refusal {
+    Refusal::new(Fault::new(Reason::BadRequest, message), Headers::Close)
 }
 
 /// The one line of a failed call: our own failures aloud, the caller's and the upstream's as quietly as they are common.

@@ -56,6 +56,26 @@ async fn two_ways_to_end_a_body_are_one_too_many() {
 }
 
 #[tokio::test]
+async fn what_others_may_read_otherwise_is_refused() {
+    let stage = Stage::open();
+    for (name, values) in [
+        ("host", &["a", "b"][..]),
+        ("transfer-encoding", &["chunked", "chunked"]),
+        ("transfer-encoding", &["chunked, chunked"]),
+        ("transfer-encoding", &["gzip, chunked"]),
+        ("transfer-encoding", &["identity"]),
+    ] {
+        let mut request = stage.request(Method::POST, PATH, "{}");
+        request.headers_mut().remove(name);
+        for value in values {
+            request.headers_mut().append(name, HeaderValue::from_static(value));
+        }
+        stage.ask(request).await.assert_fault(400, "BAD_REQUEST");
+    }
+    assert!(stage.executor.calls().is_empty());
+}
+
+#[tokio::test]
 async fn a_body_is_taken_up_to_its_bound_whether_its_length_is_declared_or_not() {
     let stage = Stage::with(|config| config.max_body_bytes = 1_000);
     assert_eq!(stage.invoke("a".repeat(1_000)).await.status, 200);
