@@ -76,8 +76,10 @@ pub(crate) async fn serve(
             (room, accept(&listener).await)
         };
         let (room, accepted) = tokio::select! {
-            () = &mut begun => break,
+            biased;
+            // Before the shutdown is looked at: whom the kernel has let in would be cut off without a word.
             next = next => next,
+            () = &mut begun => break,
         };
         let Some(counted) = admit(&accepted, &connections) else { continue };
         let (protocol, router, shutdown) = (Arc::clone(&protocol), router.clone(), shutdown.clone());

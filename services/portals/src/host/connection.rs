@@ -7,7 +7,7 @@ use super::{
 };
 use axum::Router;
 use bytes::Bytes;
-use http::{Request, Response, Version};
+use http::{HeaderValue, Request, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -15,6 +15,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use std::{
+    convert::Infallible,
     io,
     net::SocketAddr,
     pin::{Pin, pin},
@@ -40,6 +41,10 @@ const MAX_HEADER_BYTES: u32 = 64 << 10;
 const MAX_HEADER_FIELDS: usize = 256;
 /// How often an HTTP/2 peer is asked whether it is still there, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(20);
+
+/// How long a silent HTTP/1.1 connection is kept after the shutdown has begun. A caller who does not know of it yet
+/// sends his next request into a connection that answers, and is told then that it closes.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How long the rest of a request may take after the shutdown has begun, before the request counts as endless.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -98,8 +103,11 @@ pub(crate) async fn serve<S>(
     let answers = Answers::default();
     let begun_answers = answers.clone();
     let ending = (peers == Peers::Internal).then(|| shutdown.clone());
+    let end = shutdown.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let call = Calling::new(&at, request.version() == Version::HTTP_2);
+        let multiplexed = request.version() == Version::HTTP_2;
+        let call = Calling::new(&at, multiplexed);
+        let end = (!multiplexed).then(|| end.clone());
         let answers = begun_answers.clone();
         let mut request = match &ending {
             None => request.map(axum::body::Body::new),
@@ -109,10 +117,16 @@ pub(crate) async fn serve<S>(
             request.extensions_mut().insert(edge::PeerAddress(peer));
         }
         let answer = router.clone().call(request);
-        async move { answer.await.map(|response: Response<_>| response.map(|body| answers.begin(body, call))) }
+        async move {
+            let mut response = answer.await?.map(|body| answers.begin(body, call));
+            if end.is_some_and(|end| end.has_begun()) {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut connection = pin!(protocol.serve_connection(stream, service));
-    let mut begun = pin!(shutdown.begun());
+    let mut over = pin!(farewell(shutdown, peers, &pace));
     let mut look = time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut closing = false;
@@ -120,7 +134,7 @@ pub(crate) async fn serve<S>(
         tokio::select! {
             // What a peer did wrong with its connection concerns nobody else.
             _ended = connection.as_mut() => return,
-            () = &mut begun, if !closing => {
+            () = &mut over, if !closing => {
                 closing = true;
                 connection.as_mut().graceful_shutdown();
             }
@@ -134,6 +148,15 @@ pub(crate) async fn serve<S>(
                 }
             }
         }
+    }
+}
+
+/// Completes when the shutdown has begun and the connection should hear of it.
+async fn farewell(shutdown: Shutdown, peers: Peers, pace: &Pace) {
+    shutdown.begun().await;
+    // HTTP/2 has a word for it, and services of ours ask again.
+    if peers == Peers::Public && !pace.is_multiplexed() {
+        time::sleep(FAREWELL).await;
     }
 }
 

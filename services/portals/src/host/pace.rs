@@ -75,6 +75,11 @@ impl Pace {
         self.multiplexed.store(multiplexed, Relaxed);
     }
 
+    /// Whether requests may come beside each other.
+    pub(crate) fn is_multiplexed(&self) -> bool {
+        self.multiplexed.load(Relaxed)
+    }
+
     /// The answer to a request is out, or nobody wants it any more.
     pub(crate) fn call_ends(&self) {
         if self.in_flight.fetch_sub(1, Relaxed) == 1 {

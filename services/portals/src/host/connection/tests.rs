@@ -5,7 +5,7 @@ use super::{
         pace::{HEAD, IDLE, LOOK, STALLED},
         shutdown::{Shutdown, Trigger},
     },
-    Peers, protocol, serve,
+    FAREWELL, Peers, protocol, serve,
 };
 use axum::{Router, body::Body, routing::get};
 use bytes::Bytes;
@@ -154,10 +154,24 @@ async fn a_shutdown_closes_idle_connections_and_lets_calls_in_flight_finish() {
     let start = Instant::now();
     trigger.begin();
     idle_serving.await.unwrap();
-    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(start.elapsed() <= FAREWELL + LOOK, "after {:?}", start.elapsed());
     let last = answer(&mut busy).await;
     assert!(last.contains("connection: close") && last.ends_with("ok"), "{last}");
     busy_serving.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_crosses_the_shutdown_is_answered_and_told_of_it() {
+    let (trigger, shutdown) = Trigger::new();
+    let (mut caller, serving) = connect(Duration::ZERO, shutdown);
+    caller.write_all(REQUEST).await.unwrap();
+    assert!(!answer(&mut caller).await.contains("connection: close"));
+    trigger.begin();
+    time::sleep(FAREWELL / 2).await;
+    caller.write_all(REQUEST).await.unwrap();
+    let last = answer(&mut caller).await;
+    assert!(last.contains("connection: close") && last.ends_with("ok"), "{last}");
+    serving.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
