@@ -115,6 +115,14 @@ pub(crate) fn span(text: &str) -> Result<Duration, &'static str> {
     ms.filter(|ms| *ms <= 86_400_000).map(Duration::from_millis).ok_or(EXPECTED)
 }
 
+/// Reads a time span that is not zero: what nobody could keep to is no limit.
+pub(crate) fn limit(text: &str) -> Result<Duration, &'static str> {
+    match span(text)? {
+        Duration::ZERO => Err("expected a time above 0"),
+        limit => Ok(limit),
+    }
+}
+
 /// Where state lies: there is one way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sled;
@@ -148,6 +156,8 @@ mod tests {
         for text in ["", "s", "-1", "1.5s", "25h", "1d", "99999999999999999999"] {
             assert!(span(text).is_err(), "{text}");
         }
+        assert_eq!(limit("1ms"), Ok(Duration::from_millis(1)));
+        assert!(limit("0s").is_err());
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub(crate) struct Public {
     #[arg(long, env = "PORTALS_MAX_STALENESS", default_value = "60s", value_name = "TIME", value_parser = config::span)]
     pub(crate) max_staleness: Duration,
     /// How long the body of a request may take to arrive
-    #[arg(long, env = "PORTALS_BODY_TIMEOUT", default_value = "30s", value_name = "TIME", value_parser = config::span)]
+    #[arg(long, env = "PORTALS_BODY_TIMEOUT", default_value = "30s", value_name = "TIME", value_parser = config::limit)]
     pub(crate) body_timeout: Duration,
     /// The most invocations in flight; more are answered OVERLOADED
     #[arg(long, env = "PORTALS_MAX_CALLS", default_value = "4096", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
