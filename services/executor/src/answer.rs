@@ -73,6 +73,10 @@ pub(crate) async fn read(
         Start::Long(bytes, _) => (bytes, false),
     };
     screen.check(bytes).map_err(|echoed| Failure::answered(echo(echoed)))?;
+    // JSON may begin with any amount of space, but what has no head yet cannot be judged by its head.
+    if !complete && bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(unreadable(invalid("the upstream's answer begins with nothing but space")));
+    }
     json::response_head(bytes, complete).map_err(|error| {
         unreadable(invalid("the upstream's answer is not a GraphQL response").because(error))
     })?;

@@ -62,6 +62,7 @@ fn rows() -> Vec<(&'static str, Act, Reason)> {
         ("HTML", write("200 OK", "Content-Type: text/html\r\n", "<html></html>"), UpstreamInvalidResponse),
         ("nothing", write("200 OK", "", ""), UpstreamInvalidResponse),
         ("204", Act::Write(partial("HTTP/1.1 204 No Content\r\n\r\n")), UpstreamInvalidResponse),
+        ("space without end", write("200 OK", "", &" ".repeat(1 << 20)), UpstreamInvalidResponse),
         ("half of its JSON", write("200 OK", "", r#"{"data":{"a":"#), UpstreamInvalidResponse),
         ("an array", write("200 OK", "", r#"[{"data":{}}]"#), UpstreamInvalidResponse),
         ("another object", write("200 OK", "", r#"{"ok":true}"#), UpstreamInvalidResponse),
