@@ -238,3 +238,24 @@ async fn headers_that_are_too_large_and_requests_with_two_lengths_are_refused() 
     assert_eq!(door.house.upstream.calls(), 0);
     door.house.close().await;
 }
+
+#[tokio::test]
+async fn a_length_beside_a_chunked_body_counts_for_nothing_and_ends_the_connection() {
+    let door = Door::open().await;
+    let request = format!(
+        "POST /organizations/acme/portals/door HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        door.token
+    );
+    let mut stream = TcpStream::connect(door.house.public()).await.unwrap();
+    let twice = format!("{request}0\r\n\r\n{request}0\r\n\r\n");
+    stream.write_all(twice.as_bytes()).await.unwrap();
+    let mut answers = Vec::new();
+    // A connection that is closed upon what it has not read ends in a reset as well.
+    let _end = stream.read_to_end(&mut answers).await;
+    let answers = String::from_utf8(answers).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200").count(), 1, "{answers}");
+    assert_eq!(answers.matches("HTTP/1.1").count(), 1, "{answers}");
+    assert_eq!(door.house.upstream.calls(), 1);
+    door.house.close().await;
+}

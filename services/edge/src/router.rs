@@ -138,9 +138,7 @@ fn head_refusal(request: &Request) -> Option<Refusal> {
         let message = "the request's target and header fields are too large";
         return Some(Refusal::new(Fault::new(Reason::HeadersTooLarge, message), Headers::Close));
     }
-    if headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING) {
-        return Some(ambiguous("Content-Length and Transfer-Encoding exclude each other"));
-    }
+    // A Content-Length beside it is gone by now: hyper lets the coding count and closes after the answer (RFC 9112, 6.3).
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         return Some(ambiguous("Transfer-Encoding must be chunked alone"));

@@ -47,15 +47,6 @@ async fn a_head_that_is_too_large_is_refused_on_both_sides() {
 }
 
 #[tokio::test]
-async fn two_ways_to_end_a_body_are_one_too_many() {
-    let stage = Stage::open();
-    let mut request = stage.request(Method::POST, PATH, "{}");
-    request.headers_mut().insert("content-length", HeaderValue::from_static("2"));
-    request.headers_mut().insert("transfer-encoding", HeaderValue::from_static("chunked"));
-    stage.ask(request).await.assert_fault(400, "BAD_REQUEST");
-}
-
-#[tokio::test]
 async fn what_others_may_read_otherwise_is_refused() {
     let stage = Stage::open();
     for (name, values) in [
