@@ -33,6 +33,8 @@ impl Problems {
         let characters = name.chars().count();
         if name.trim().is_empty() {
             self.add("name must not be blank");
+        } else if name.chars().any(char::is_control) {
+            self.add("name must not have control characters");
         } else if characters > MAX_NAME_CHARS {
             self.add(format!("name must have at most {MAX_NAME_CHARS} characters, it has {characters}"));
         }

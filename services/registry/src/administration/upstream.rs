@@ -77,6 +77,11 @@ pub(crate) fn check_credential(problems: &mut Problems, credential: &str) {
     }
 }
 
+/// Whether a text can stand in a header field and be read the same by everybody (RFC 9110, 5.5).
+fn is_field_value(text: &str) -> bool {
+    text.is_ascii() && HeaderValue::from_str(text).is_ok()
+}
+
 /// Checks and reads more header fields that go to an upstream.
 pub(crate) fn read_headers(problems: &mut Problems, headers: v1::Headers) -> Vec<(String, String)> {
     if headers.headers.len() > MAX_HEADERS {
@@ -93,9 +98,9 @@ pub(crate) fn read_headers(problems: &mut Problems, headers: v1::Headers) -> Vec
             problems.add(format!("upstream_headers: `{shown}` is not the name of a header field"));
         } else if RESERVED.contains(&lower.as_str()) {
             problems.add(format!("upstream_headers: {shown} cannot be set"));
-        } else if value.len() > MAX_HEADER_BYTES || HeaderValue::from_str(value).is_err() {
+        } else if value.len() > MAX_HEADER_BYTES || !is_field_value(value) {
             problems.add(format!(
-                "upstream_headers: the value of {shown} must be at most {MAX_HEADER_BYTES} visible ASCII characters"
+                "upstream_headers: the value of {shown} must be at most {MAX_HEADER_BYTES} ASCII characters, none of them a control character"
             ));
         } else if !seen.insert(lower) {
             problems.add(format!("upstream_headers: {shown} is given twice"));
@@ -190,6 +195,7 @@ mod tests {
             &[("X Team", "ci")],
             &[("", "ci")],
             &[("X-Team", "a\r\nB: c")],
+            &[("X-Team", "ü")],
             &[("X-Team", "a"), ("x-team", "b")],
             &[("a", "b"); MAX_HEADERS + 1],
         ] {
