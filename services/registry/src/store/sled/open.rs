@@ -18,10 +18,14 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 /// sled's cache, in bytes: with it, reading a million records peaks at 180 MiB instead of 880.
 const CACHE_BYTES: u64 = 64 << 20;
+
+/// How long the threads of a closed store may take to leave.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// How the store behaves where the disk has its limits.
 pub struct Options {
@@ -165,12 +169,24 @@ fn start(volume: Volume, codec: Codec, options: Options) -> Result<SledStore, Re
     Ok(SledStore { queue: Some(queue), committer: Some(committer), view, volume })
 }
 
+/// Opens sled, and waits for its lock: only what is left of a store that was just closed can still hold it, for ours
+/// is taken.
 fn open_sled(volume: &Volume) -> Result<sled::Db, Refusal> {
     let config = sled::Config::new().path(volume.database()).flush_every_ms(None).cache_capacity(CACHE_BYTES);
-    guarded(|| Ok::<_, Damage>(config.open()))?.map_err(|error| match error {
-        sled::Error::Io(error) => Refusal::Storage(error),
-        other => Refusal::Damaged(format!("sled cannot open it: {other}")),
-    })
+    let since = Instant::now();
+    loop {
+        match guarded(|| Ok::<_, Damage>(config.open()))? {
+            Ok(tree) => return Ok(tree),
+            // What the system says has a kind of its own; sled says this of its lock.
+            Err(sled::Error::Io(error))
+                if error.kind() == io::ErrorKind::Other && since.elapsed() < LEAVING =>
+            {
+                thread::sleep(Duration::from_millis(5));
+            }
+            Err(sled::Error::Io(error)) => return Err(Refusal::Storage(error)),
+            Err(other) => return Err(Refusal::Damaged(format!("sled cannot open it: {other}"))),
+        }
+    }
 }
 
 /// Makes durable what is about to be shown: a killed process may have left more than it had synced.
