@@ -1,7 +1,8 @@
 //! Faults as HTTP answers: shaped like a GraphQL response outside `/v2`, like `{"message"}` under it.
 
-use axum::{body::Body, response::Response};
-use http::{HeaderValue, StatusCode, header};
+use crate::reply::Body;
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
 use model::{
     Fault, Reason,
     fault::{Details, PathSegment, VariableFault},
@@ -138,7 +139,7 @@ struct Message<'a> {
 }
 
 /// Shapes a refusal like a GraphQL response.
-pub(crate) fn graphql(refusal: Refusal, media_type: HeaderValue) -> Response {
+pub(crate) fn graphql(refusal: Refusal, media_type: HeaderValue) -> Response<Body> {
     let (reason, message) = told(&refusal.fault);
     let code = reason.code();
     let plain = |operations| Entry {
@@ -157,14 +158,14 @@ pub(crate) fn graphql(refusal: Refusal, media_type: HeaderValue) -> Response {
 }
 
 /// Shapes a refusal as `{"message"}`.
-pub(crate) fn rest(refusal: Refusal) -> Response {
+pub(crate) fn rest(refusal: Refusal) -> Response<Body> {
     let (reason, message) = told(&refusal.fault);
     let body = write(&Message { message });
     finish(refusal, reason, body, JSON)
 }
 
 /// The same answer, saying where it is so that the connection ends with it.
-pub(crate) fn closing(mut response: Response, closes: bool) -> Response {
+pub(crate) fn closing<B>(mut response: Response<B>, closes: bool) -> Response<B> {
     if closes {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -186,9 +187,9 @@ pub(crate) fn write(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("a value of strings and numbers has a JSON text")
 }
 
-fn finish(refusal: Refusal, reason: Reason, body: Vec<u8>, media_type: HeaderValue) -> Response {
+fn finish(refusal: Refusal, reason: Reason, body: Vec<u8>, media_type: HeaderValue) -> Response<Body> {
     let Refusal { fault, headers: extra } = refusal;
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(Body::from(Bytes::from(body)));
     *response.status_mut() = status(reason);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, media_type);

@@ -4,14 +4,16 @@
 
 pub(crate) mod ask;
 pub(crate) mod grants;
+mod key;
 pub(crate) mod lease;
 #[cfg(test)]
 mod model_check;
 mod withdrawals;
 
+pub(crate) use key::Key;
+
 use crate::rate::Window;
-use aws_lc_rs::digest;
-use model::{AllowedAddresses, Bearer, Slug};
+use model::{AllowedAddresses, Slug};
 use proto::execute::SignedGrant;
 use std::{
     sync::{
@@ -48,30 +50,6 @@ impl PortalName {
     /// The portal as it is asked for.
     pub(crate) fn portal(&self) -> &str {
         self.portal.as_ref().map_or(NO_SLUG, Slug::as_str)
-    }
-}
-
-/// SHA-256 over organization, portal and bearer, each with its length before it.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Key([u8; 32]);
-
-impl Key {
-    pub(crate) fn of(name: &PortalName, bearer: &Bearer) -> Self {
-        let mut context = digest::Context::new(&digest::SHA256);
-        for part in [name.organization(), name.portal(), bearer.expose()] {
-            let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
-            context.update(&length.to_be_bytes());
-            context.update(part.as_bytes());
-        }
-        let mut key = [0; 32];
-        key.copy_from_slice(context.finish().as_ref());
-        Self(key)
-    }
-
-    /// The first byte, which is as good as random.
-    fn first(&self) -> usize {
-        let Self([first, ..]) = self;
-        usize::from(*first)
     }
 }
 

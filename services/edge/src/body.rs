@@ -1,12 +1,11 @@
 //! Request bodies: read whole, within bytes and time.
 
 use crate::answer::{Headers, Refusal};
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
-use http_body::Body as _;
+use http_body::Body;
 use http_body_util::BodyExt;
-use model::{Fault, Reason};
+use model::{Fault, Reason, fault::Cause};
 use std::time::Duration;
 use tokio::time::{self, Instant};
 
@@ -33,7 +32,10 @@ pub(crate) struct Limits {
 /// # Errors
 ///
 /// `PayloadTooLarge`, `RequestTimeout`, or `BadRequest` when it breaks off.
-pub(crate) async fn read(body: &mut Body, limits: Limits) -> Result<Bytes, Refusal> {
+pub(crate) async fn read<B>(body: &mut B, limits: Limits) -> Result<Bytes, Refusal>
+where
+    B: Body<Data = Bytes, Error: Into<Cause>> + Unpin,
+{
     let declared = body.size_hint().lower();
     if declared > u64::try_from(limits.bytes).unwrap_or(u64::MAX) {
         return Err(too_large(limits));
@@ -73,7 +75,10 @@ pub(crate) async fn read(body: &mut Body, limits: Limits) -> Result<Bytes, Refus
 /// and the caller may lose the answer or find its next request unanswered.
 ///
 /// Returns whether the connection is good for another request.
-pub(crate) async fn discard(body: &mut Body, headers: &HeaderMap, reason: Reason) -> bool {
+pub(crate) async fn discard<B>(body: &mut B, headers: &HeaderMap, reason: Reason) -> bool
+where
+    B: Body<Data = Bytes, Error: Into<Cause>> + Unpin,
+{
     let most = match reason {
         Reason::PayloadTooLarge => DISCARDED_OF_LARGE,
         _ => DISCARDED,
@@ -113,7 +118,7 @@ fn late() -> Refusal {
     Refusal::new(Fault::new(Reason::RequestTimeout, "the body took too long to arrive"), Headers::Close)
 }
 
-fn broken(error: axum::Error) -> Refusal {
+fn broken(error: impl Into<Cause>) -> Refusal {
     let fault = Fault::new(Reason::BadRequest, "the body broke off").because(error);
     Refusal::new(fault, Headers::Close)
 }

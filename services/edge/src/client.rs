@@ -1,7 +1,7 @@
 //! Who calls: what a request says of its bearer and its client's address.
 
 use crate::answer::{Headers, Refusal};
-use http::{Extensions, HeaderMap, header};
+use http::{HeaderMap, header};
 use model::{
     Bearer, Fault, Reason,
     address::{TrustedProxies, client_address},
@@ -10,9 +10,9 @@ use std::net::{IpAddr, SocketAddr};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// The other end of the connection that a request came on; the accept loop knows it.
+/// The other end of the connection that a request came on; nobody's, where the connection has no address.
 #[derive(Clone, Copy, Debug)]
-pub struct PeerAddress(pub SocketAddr);
+pub(crate) struct PeerAddress(pub(crate) Option<SocketAddr>);
 
 /// The bearer of a request.
 ///
@@ -46,11 +46,11 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Bearer, Refusal> {
 ///
 /// `BadRequest` when a trusted proxy passes on what is no address, or two that differ.
 pub(crate) fn address(
-    extensions: &Extensions,
+    peer: PeerAddress,
     headers: &HeaderMap,
     trusted: &TrustedProxies,
 ) -> Result<Option<IpAddr>, Fault> {
-    let Some(PeerAddress(peer)) = extensions.get() else { return Ok(None) };
+    let PeerAddress(Some(peer)) = peer else { return Ok(None) };
     let peer = peer.ip().to_canonical();
     if !trusted.contains(peer) {
         return Ok(Some(peer));

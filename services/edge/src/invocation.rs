@@ -4,15 +4,19 @@ use crate::{
     answer::{self, Headers, Refusal},
     authorization::{Authorization, Key, PortalName},
     body::{self, Limits},
-    client, media,
+    client::{self, PeerAddress},
+    media,
     rate::{self, Standing},
+    reply::Body,
     room::Inner,
     router::RequestId,
 };
-use axum::{body::Body, extract::Request, response::Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
-use model::{Bearer, Fault, Reason, fault::Chain};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use model::{
+    Bearer, Fault, Reason,
+    fault::{Cause, Chain},
+};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use proto::{Answer, Call};
 use std::{
@@ -48,18 +52,36 @@ struct Answered {
     permit: OwnedSemaphorePermit,
 }
 
+/// One invocation, as far as it is known before anything is read.
+struct Caller<'a> {
+    edge: &'a Inner,
+    id: &'a RequestId,
+    peer: PeerAddress,
+    name: PortalName,
+    parts: Parts,
+}
+
 /// Runs one invocation.
-pub(crate) async fn invoke(edge: Arc<Inner>, name: PortalName, request: Request) -> Response {
+pub(crate) async fn invoke<B>(
+    edge: &Inner,
+    id: &RequestId,
+    peer: PeerAddress,
+    name: PortalName,
+    request: Request<B>,
+) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
+{
     let (parts, mut body) = request.into_parts();
     let media_type = media::answer_type(&parts.headers);
-    let id = parts.extensions.get::<RequestId>().map(|id| id.as_str().to_owned()).unwrap_or_default();
+    let caller = Caller { edge, id, peer, name, parts };
     let mut rated = Rated::Not;
-    let mut response = match run(&edge, &name, &parts, &mut body, &id, &mut rated).await {
+    let mut response = match caller.run(&mut body, &mut rated).await {
         Ok(answered) => write(answered, media_type.clone(), id)
             .unwrap_or_else(|fault| answer::graphql(fault.into(), media_type)),
         Err(refusal) => {
             let reason = refusal.fault.reason();
-            let reusable = body::discard(&mut body, &parts.headers, reason).await;
+            let reusable = body::discard(&mut body, &caller.parts.headers, reason).await;
             answer::closing(answer::graphql(refusal, media_type), !reusable)
         }
     };
@@ -67,68 +89,71 @@ pub(crate) async fn invoke(edge: Arc<Inner>, name: PortalName, request: Request)
     response
 }
 
-async fn run(
-    edge: &Inner,
-    name: &PortalName,
-    parts: &Parts,
-    body: &mut Body,
-    request_id: &str,
-    rated: &mut Rated,
-) -> Result<Answered, Refusal> {
-    let bearer = client::bearer(&parts.headers)?;
-    let (key, authorization) = edge.authorizer.authorize(name, &bearer).await?;
-    let limit = authorization.rate_limit;
-    *rated = match limit {
-        0 => Rated::Unlimited,
-        limit => Rated::By(authorization.window.peek(limit, Instant::now())),
-    };
-    let_in(edge, parts, &authorization)?;
-    if limit != 0 {
-        let counted = authorization.window.count(limit, Instant::now());
-        let (Ok(standing) | Err(standing)) = counted;
-        *rated = Rated::By(standing);
-        counted.map_err(rate::exceeded)?;
+impl Caller<'_> {
+    async fn run<B>(&self, body: &mut B, rated: &mut Rated) -> Result<Answered, Refusal>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
+    {
+        let Self { edge, id, name, parts, .. } = self;
+        let bearer = client::bearer(&parts.headers)?;
+        let (key, authorization) = edge.authorizer.authorize(name, &bearer).await?;
+        let limit = authorization.rate_limit;
+        *rated = match limit {
+            0 => Rated::Unlimited,
+            limit => Rated::By(authorization.window.peek(limit, Instant::now())),
+        };
+        self.let_in(&authorization)?;
+        if limit != 0 {
+            let counted = authorization.window.count(limit, Instant::now());
+            let (Ok(standing) | Err(standing)) = counted;
+            *rated = Rated::By(standing);
+            counted.map_err(rate::exceeded)?;
+        }
+        let permit = Arc::clone(&edge.calls).try_acquire_owned().map_err(|_| answer::overloaded())?;
+        let variables = self.read_variables(body).await?;
+        let operation_name = operation_name(parts.uri.query())?;
+        let call = |authorization: &Authorization| Call {
+            grant: Arc::clone(&authorization.grant),
+            operation_name: operation_name.clone(),
+            variables: variables.clone(),
+            deadline: Instant::now() + authorization.timeout,
+            request_id: id.as_str().to_owned(),
+        };
+        let answer = execute(edge, name, &bearer, (key, authorization), call).await?;
+        Ok(Answered { answer, permit })
     }
-    let permit = Arc::clone(&edge.calls).try_acquire_owned().map_err(|_| answer::overloaded())?;
-    let variables = read_variables(edge, parts, body).await?;
-    let operation_name = operation_name(parts.uri.query())?;
-    let call = |authorization: &Authorization| Call {
-        grant: Arc::clone(&authorization.grant),
-        operation_name: operation_name.clone(),
-        variables: variables.clone(),
-        deadline: Instant::now() + authorization.timeout,
-        request_id: request_id.to_owned(),
-    };
-    let answer = execute(edge, name, &bearer, (key, authorization), call).await?;
-    Ok(Answered { answer, permit })
-}
 
-/// Checks from where the call comes.
-fn let_in(edge: &Inner, parts: &Parts, authorization: &Authorization) -> Result<(), Fault> {
-    let address = client::address(&parts.extensions, &parts.headers, &edge.config.trusted_proxies)?;
-    let restricted = authorization.allowed.ranges().next().is_some();
-    // Nobody's address is in no range.
-    if restricted && !address.is_some_and(|address| authorization.allowed.allows(address)) {
-        return Err(Fault::new(
-            Reason::IpNotAllowed,
-            "the client's address is not in the portal's allowed ranges",
-        ));
+    /// Checks from where the call comes.
+    fn let_in(&self, authorization: &Authorization) -> Result<(), Fault> {
+        let address = client::address(self.peer, &self.parts.headers, &self.edge.config.trusted_proxies)?;
+        let restricted = authorization.allowed.ranges().next().is_some();
+        // Nobody's address is in no range.
+        if restricted && !address.is_some_and(|address| authorization.allowed.allows(address)) {
+            return Err(Fault::new(
+                Reason::IpNotAllowed,
+                "the client's address is not in the portal's allowed ranges",
+            ));
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-async fn read_variables(edge: &Inner, parts: &Parts, body: &mut Body) -> Result<Bytes, Refusal> {
-    let limits = Limits { bytes: edge.config.max_body_bytes, time: edge.config.body_timeout };
-    match media::body_type(&parts.headers) {
-        media::BodyType::Json => body::read(body, limits).await,
-        media::BodyType::Other => Err(body::unsupported()),
-        // Without a media type there must be nothing to have one; a byte more than nothing is enough to know.
-        media::BodyType::Unsaid => match body::read(body, Limits { bytes: 0, ..limits }).await {
-            Err(refusal) if refusal.fault.reason() == Reason::PayloadTooLarge => {
-                Err(Refusal { headers: Headers::Close, ..body::unsupported() })
-            }
-            read => read,
-        },
+    async fn read_variables<B>(&self, body: &mut B) -> Result<Bytes, Refusal>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
+    {
+        let config = &self.edge.config;
+        let limits = Limits { bytes: config.max_body_bytes, time: config.body_timeout };
+        match media::body_type(&self.parts.headers) {
+            media::BodyType::Json => body::read(body, limits).await,
+            media::BodyType::Other => Err(body::unsupported()),
+            // Without a media type there must be nothing to have one; a byte more than nothing is enough to know.
+            media::BodyType::Unsaid => match body::read(body, Limits { bytes: 0, ..limits }).await {
+                Err(refusal) if refusal.fault.reason() == Reason::PayloadTooLarge => {
+                    Err(Refusal { headers: Headers::Close, ..body::unsupported() })
+                }
+                read => read,
+            },
+        }
     }
 }
 
@@ -175,19 +200,24 @@ async fn execute_once(edge: &Inner, call: Call) -> Result<Answer, Fault> {
     time::timeout_at(limit, edge.executor.execute(call)).await.map_err(late)?
 }
 
-fn write(answered: Answered, media_type: HeaderValue, request_id: String) -> Result<Response, Fault> {
+fn write(answered: Answered, media_type: HeaderValue, id: &RequestId) -> Result<Response<Body>, Fault> {
     let Answered { answer, permit } = answered;
     let status = StatusCode::from_u16(answer.status).map_err(Fault::internal)?;
     let body = match answer.body {
         proto::Body::Whole(bytes) => Body::from(bytes),
-        proto::Body::Stream(chunks) => Body::from_stream(ReceiverStream::new(chunks).map(move |chunk| {
-            // Until its last byte is sent, the call is in flight.
-            let _held = &permit;
-            // The head is gone, so the only way to say it is to break off: the error ends the connection.
-            chunk.inspect_err(|fault| {
-                tracing::warn!(request_id, code = fault.reason().code(), error = %Chain(fault), "answer broken off");
-            })
-        })),
+        proto::Body::Stream(chunks) => {
+            let id = id.clone();
+            let chunks = ReceiverStream::new(chunks).map(move |chunk| {
+                // Until its last byte is sent, the call is in flight.
+                let _held = &permit;
+                // The head is gone, so the only way to say it is to break off: the error ends the connection.
+                chunk.inspect_err(|fault| {
+                    let (request_id, code, error) = (id.as_str(), fault.reason().code(), Chain(fault));
+                    tracing::warn!(request_id, code, error = %error, "answer broken off");
+                })
+            });
+            axum::body::Body::from_stream(chunks).into()
+        }
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;

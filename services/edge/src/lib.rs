@@ -13,12 +13,14 @@ mod jitter;
 mod media;
 mod observe;
 mod rate;
+mod reply;
 mod rest;
 mod room;
 mod router;
 pub mod session;
 mod watch;
 
-pub use client::PeerAddress;
 pub use config::Config;
+pub use reply::Body;
 pub use room::{Edge, open};
+pub use router::Service;

@@ -81,9 +81,14 @@ pub(crate) fn routes() -> Router<Arc<Inner>> {
         .route("/v2/access-token", route(get(access_token::show), "GET, HEAD"))
 }
 
+/// Answers for a path that nothing stands under.
+pub(crate) async fn no_route() -> Response {
+    Refused::from(Fault::new(Reason::NotFound, "Not Found")).into_response()
+}
+
 fn not_allowed(allow: &'static str) -> Response {
     let fault = Fault::new(Reason::MethodNotAllowed, "Method Not Allowed");
-    answer::rest(Refusal::new(fault, Headers::Allow(allow)))
+    Refused(Refusal::new(fault, Headers::Allow(allow))).into_response()
 }
 
 /// The body of a request, in the hands of whoever reads it; what is left of it is read away in the end.
@@ -115,7 +120,7 @@ impl Lent {
     }
 
     /// Reads away what nobody read.
-    pub(crate) async fn discard(self, response: Response) -> Response {
+    pub(crate) async fn discard<B>(self, response: Response<B>) -> Response<B> {
         let reason = match response.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Reason::PayloadTooLarge,
             _ => Reason::BadRequest,
@@ -137,7 +142,7 @@ impl<T: Into<Refusal>> From<T> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        answer::rest(self.0)
+        answer::rest(self.0).map(Body::new)
     }
 }
 
@@ -168,7 +173,8 @@ impl FromRequestParts<Arc<Inner>> for Asked {
         let mut authorization = AsciiMetadataValue::try_from(format!("Bearer {}", bearer.expose()))
             .expect("a bearer is visible ASCII");
         authorization.set_sensitive(true);
-        let address = client::address(&parts.extensions, &parts.headers, &edge.config.trusted_proxies)?;
+        let peer = parts.extensions.get().copied().unwrap_or(client::PeerAddress(None));
+        let address = client::address(peer, &parts.headers, &edge.config.trusted_proxies)?;
         let permit = Arc::clone(&edge.calls).try_acquire_owned().map_err(|_| answer::overloaded())?;
         let request_id = parts.extensions.get::<RequestId>().map(RequestId::as_str);
         Ok(Self {

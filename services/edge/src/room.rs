@@ -43,9 +43,9 @@ pub fn open(config: Config, registry: Channel, executor: Arc<dyn Execute>) -> Ed
 }
 
 impl Edge {
-    /// All routes. The accept loop puts a [`crate::PeerAddress`] into each request's extensions.
-    pub fn router(&self) -> axum::Router {
-        router::router(Arc::clone(&self.0))
+    /// What answers requests; a thread's own.
+    pub fn service(&self) -> router::Service {
+        router::Service::new(Arc::clone(&self.0))
     }
 
     /// Keeps the lease until `shutdown`; to be run once.

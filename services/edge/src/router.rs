@@ -1,22 +1,36 @@
-//! The routes, and what holds for every request whatever its route.
+//! Which way a request goes, and what holds for every request whatever its way.
+//!
+//! Invocations go straight to their stages. A router stands before the management alone, which can afford it.
 
 use crate::{
     answer::{self, Failure, Headers, Refusal},
     authorization::PortalName,
-    body, invocation, media, rest,
+    body,
+    client::PeerAddress,
+    invocation, media,
+    reply::Body,
+    rest,
     room::Inner,
 };
-use axum::{
-    Router,
-    extract::{Path, Request, State, rejection::PathRejection},
-    middleware::{self, Next},
-    response::Response,
-    routing::post,
-};
+use axum::Router;
+use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Uri, header};
-use model::{Fault, Reason, fault::Chain};
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
+use model::{
+    Fault, Reason,
+    fault::{Cause, Chain},
+};
+use percent_encoding::percent_decode_str;
+use std::{
+    borrow::Cow,
+    cell::Cell,
+    hash::{BuildHasher, RandomState},
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Instant,
+};
+use tower::ServiceExt;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -29,6 +43,8 @@ const MAX_REQUEST_ID_BYTES: usize = 128;
 /// The most bytes of a request's target and header fields together; a target that is too long is refused so too.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 const MAX_FIELDS: usize = 100;
+/// No slug, and so no portal's name.
+const NOBODY: &str = "";
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 impl RequestId {
@@ -38,8 +54,21 @@ impl RequestId {
             let bytes = value.as_bytes();
             (1..=MAX_REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
         };
-        let made = || HeaderValue::from_str(&Uuid::new_v4().to_string()).expect("a UUID is visible ASCII");
-        Self(headers.get(REQUEST_ID).filter(fits).cloned().unwrap_or_else(made))
+        Self(headers.get(REQUEST_ID).filter(fits).cloned().unwrap_or_else(Self::made))
+    }
+
+    /// A new one: the next number of this thread under two keys that are random and its own, so that no other thread
+    /// or process comes to the same, and nobody is asked for randomness each time.
+    fn made() -> HeaderValue {
+        thread_local! {
+            static KEYS: [RandomState; 2] = Default::default();
+            static NEXT: Cell<u64> = const { Cell::new(0) };
+        }
+        let number = NEXT.replace(NEXT.get().wrapping_add(1));
+        let [high, low] = KEYS.with(|keys| keys.each_ref().map(|key| u128::from(key.hash_one(number))));
+        let uuid = uuid::Builder::from_random_bytes((high << 64 | low).to_be_bytes()).into_uuid();
+        let mut text = Uuid::encode_buffer();
+        HeaderValue::from_str(uuid.hyphenated().encode_lower(&mut text)).expect("a UUID is visible ASCII")
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -47,92 +76,128 @@ impl RequestId {
     }
 }
 
-/// All routes of the edge.
-pub(crate) fn router(edge: Arc<Inner>) -> Router {
-    Router::new()
-        .route("/organizations/{organization}/portals/{portal}", post(invoke).fallback(not_allowed))
-        .merge(rest::routes())
-        .fallback(no_route)
-        // Outermost, so that no answer leaves without its request id and no failure without its line in the log.
-        .layer(middleware::from_fn_with_state(Arc::clone(&edge), every_request))
-        .with_state(edge)
+/// The edge, as one thread serves it: takes requests, gives answers.
+#[derive(Clone)]
+pub struct Service {
+    edge: Arc<Inner>,
+    rest: Router,
 }
 
-async fn invoke(
-    State(edge): State<Arc<Inner>>,
-    path: Result<Path<(String, String)>, PathRejection>,
-    request: Request,
-) -> Response {
-    // What cannot be decoded is nobody's name.
-    let (organization, portal) = path.map(|Path(path)| path).unwrap_or_default();
-    invocation::invoke(edge, PortalName::read(&organization, &portal), request).await
-}
-
-async fn not_allowed(request: Request) -> Response {
-    let fault = Fault::new(Reason::MethodNotAllowed, "a portal is invoked with POST");
-    refused(request, Refusal::new(fault, Headers::Allow("POST"))).await
-}
-
-async fn no_route(request: Request) -> Response {
-    if is_rest(request.uri()) {
-        return answer::rest(Fault::new(Reason::NotFound, "Not Found").into());
+impl Service {
+    pub(crate) fn new(edge: Arc<Inner>) -> Self {
+        Self { rest: rest::routes().fallback(rest::no_route).with_state(Arc::clone(&edge)), edge }
     }
-    refused(request, Fault::new(Reason::NotFound, "there is no such route").into()).await
+
+    /// Answers a request that came on a connection from `peer`; `None` where the connection has no address.
+    pub async fn answer<B>(&self, peer: Option<SocketAddr>, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Send + Unpin + 'static,
+    {
+        let started = Instant::now();
+        let (edge, id, peer) = (&*self.edge, RequestId::of(request.headers()), PeerAddress(peer));
+        let mut response = match is_rest(request.uri()) {
+            // Seldom, and so not to be carried along by all the others.
+            true => Box::pin(self.manage(&id, peer, request)).await,
+            false => {
+                let mut response = not_rest(edge, &id, peer, request).await;
+                let failure = response.extensions_mut().remove::<Failure>();
+                if let Some(Failure(fault)) = &failure {
+                    log(&id, fault);
+                }
+                let code = failure.map(|Failure(fault)| answer::told(&fault).0.code());
+                edge.metrics.invocation(response.status(), code, started.elapsed());
+                response
+            }
+        };
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, id.0);
+        headers.insert(header::CACHE_CONTROL, NO_STORE);
+        response
+    }
+
+    async fn manage<B>(&self, id: &RequestId, peer: PeerAddress, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Send + Unpin + 'static,
+    {
+        let span = tracing::info_span!("request", request_id = id.as_str());
+        let mut response = match head_refusal(request.uri(), request.headers()) {
+            Some(refusal) => answer::rest(refusal),
+            None => {
+                let mut request = request.map(axum::body::Body::new);
+                request.extensions_mut().insert(id.clone());
+                request.extensions_mut().insert(peer);
+                let lent = rest::lend_body(&mut request);
+                let run = self.rest.clone().oneshot(request).instrument(span);
+                let response = match AssertUnwindSafe(run).catch_unwind().await {
+                    Ok(Ok(response)) => response.map(Body::from),
+                    Ok(Err(never)) => match never {},
+                    Err(_) => answer::rest(panicked().into()),
+                };
+                lent.discard(response).await
+            }
+        };
+        if let Some(Failure(fault)) = response.extensions_mut().remove() {
+            log(id, &fault);
+        }
+        response
+    }
 }
 
-async fn refused(mut request: Request, refusal: Refusal) -> Response {
+/// An invocation, or what nobody expects here.
+async fn not_rest<B>(
+    edge: &Inner,
+    id: &RequestId,
+    peer: PeerAddress,
+    mut request: Request<B>,
+) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
+{
+    if let Some(refusal) = head_refusal(request.uri(), request.headers()) {
+        return answer::graphql(refusal, media::answer_type(request.headers()));
+    }
+    let refusal = match invoked(request.uri().path()) {
+        Some(name) if request.method() == Method::POST => {
+            let wanted = media::answer_type(request.headers());
+            // A panic is this call's failure and nobody else's on the connection.
+            let run = AssertUnwindSafe(invocation::invoke(edge, id, peer, name, request)).catch_unwind();
+            return run.await.unwrap_or_else(|_| answer::graphql(panicked().into(), wanted));
+        }
+        Some(_) => {
+            let fault = Fault::new(Reason::MethodNotAllowed, "a portal is invoked with POST");
+            Refusal::new(fault, Headers::Allow("POST"))
+        }
+        None => Fault::new(Reason::NotFound, "there is no such route").into(),
+    };
     let media_type = media::answer_type(request.headers());
     let headers = std::mem::take(request.headers_mut());
     let reusable = body::discard(request.body_mut(), &headers, refusal.fault.reason()).await;
     answer::closing(answer::graphql(refusal, media_type), !reusable)
 }
 
+fn panicked() -> Fault {
+    Fault::internal("the call panicked")
+}
+
+/// The portal that a path invokes: `/organizations/{organization}/portals/{portal}`.
+fn invoked(path: &str) -> Option<PortalName> {
+    let (organization, portal) = path.strip_prefix("/organizations/")?.split_once("/portals/")?;
+    let segment = |text: &str| !text.is_empty() && !text.contains('/');
+    if !segment(organization) || !segment(portal) {
+        return None;
+    }
+    // What cannot be decoded is nobody's name.
+    let decoded = |text| percent_decode_str(text).decode_utf8().unwrap_or(Cow::Borrowed(NOBODY));
+    Some(PortalName::read(&decoded(organization), &decoded(portal)))
+}
+
 fn is_rest(uri: &Uri) -> bool {
     uri.path() == "/v2" || uri.path().starts_with("/v2/")
 }
 
-async fn every_request(State(edge): State<Arc<Inner>>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let id = RequestId::of(request.headers());
-    let rest = is_rest(request.uri());
-    let span = tracing::info_span!("request", request_id = id.as_str());
-    let mut response = match head_refusal(&request) {
-        Some(refusal) if rest => answer::rest(refusal),
-        Some(refusal) => answer::graphql(refusal, media::answer_type(request.headers())),
-        None => {
-            let wanted = media::answer_type(request.headers());
-            request.extensions_mut().insert(id.clone());
-            let lent = if rest { Some(rest::lend_body(&mut request)) } else { None };
-            // A panic is this call's failure and nobody else's on the connection.
-            let run = AssertUnwindSafe(next.run(request).instrument(span.clone())).catch_unwind();
-            let response = run.await.unwrap_or_else(|_| {
-                let refusal = Fault::internal("the call panicked").into();
-                if rest { answer::rest(refusal) } else { answer::graphql(refusal, wanted) }
-            });
-            match lent {
-                Some(lent) => lent.discard(response).await,
-                None => response,
-            }
-        }
-    };
-    let failure = response.extensions_mut().remove::<Failure>();
-    if let Some(Failure(fault)) = &failure {
-        span.in_scope(|| log(fault));
-    }
-    if !rest {
-        let code = failure.map(|Failure(fault)| answer::told(&fault).0.code());
-        edge.metrics.invocation(response.status(), code, started.elapsed());
-    }
-    let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, id.0);
-    headers.insert(header::CACHE_CONTROL, NO_STORE);
-    response
-}
-
 /// Refuses what is too large, or what somebody on the way may have read otherwise, before anything looks at it.
-fn head_refusal(request: &Request) -> Option<Refusal> {
-    let headers = request.headers();
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+fn head_refusal(uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
+    let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
     let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
     if headers.len() > MAX_FIELDS || fields.sum::<usize>() + target > MAX_HEAD_BYTES {
         let message = "the request's target and header fields are too large";
@@ -156,14 +221,14 @@ fn ambiguous(message: &'static str) -> Refusal {
 }
 
 /// The one line of a failed call: our own failures aloud, the caller's and the upstream's as quietly as they are common.
-fn log(fault: &Fault) {
-    let (code, error) = (fault.reason().code(), Chain(fault));
+fn log(id: &RequestId, fault: &Fault) {
+    let (request_id, code, error) = (id.as_str(), fault.reason().code(), Chain(fault));
     let status = answer::status(fault.reason());
     if status == http::StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::error!(code, error = %error, "call failed");
+        tracing::error!(request_id, code, error = %error, "call failed");
     } else if status.is_server_error() {
-        tracing::warn!(code, error = %error, "call failed");
+        tracing::warn!(request_id, code, error = %error, "call failed");
     } else {
-        tracing::debug!(code, error = %error, "call refused");
+        tracing::debug!(request_id, code, error = %error, "call refused");
     }
 }

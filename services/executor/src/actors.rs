@@ -7,13 +7,13 @@
 pub(crate) mod portal;
 pub(crate) mod upstream;
 
-use crate::gate::overloaded;
+use crate::{gate::overloaded, outbound::Client, portal::Sendable};
 use actix::{
     Actor, Addr, Arbiter, AsyncContext, Context, Handler, Message,
     dev::{ToEnvelope, channel::channel},
     prelude::SendError,
 };
-use model::{Fault, fault::Cause};
+use model::{Fault, Prehashed, fault::Cause};
 use std::{
     any::Any,
     collections::HashMap,
@@ -26,10 +26,13 @@ use tokio::{sync::oneshot, time::timeout_at};
 /// Handlers never wait, so that a mailbox is full only when calls come faster than they can be looked at.
 const MAILBOX: usize = 1024;
 
-/// A thread's actors of one kind.
+/// A thread's actors of one kind, by executor and key.
 pub(crate) struct Actors<K, A: Actor> {
-    entries: HashMap<K, Entry<A>>,
+    entries: HashMap<(u64, K), Entry<A>, Prehashed>,
 }
+
+/// Where what the actors have to say to a call is waited for.
+pub(crate) type Reply = oneshot::Sender<Result<(Sendable, Client, upstream::Turn), Fault>>;
 
 struct Entry<A: Actor> {
     address: Addr<A>,
@@ -58,28 +61,29 @@ pub(crate) struct Panicked(String);
 
 impl<K, A: Actor> Default for Actors<K, A> {
     fn default() -> Self {
-        Self { entries: HashMap::new() }
+        Self { entries: HashMap::default() }
     }
 }
 
 impl<K, A> Actors<K, A>
 where
-    K: Clone + Eq + Hash,
+    K: Copy + Eq + Hash,
     A: Actor<Context = Context<A>> + Handler<Retire>,
 {
-    /// Puts a message into the mailbox of an actor, which is made where there is none.
+    /// Puts a message into the mailbox of an actor, which is made by what `maker` gives where there is none.
     ///
     /// # Errors
     ///
-    /// `Overloaded` when the mailbox is full.
-    pub(crate) fn deliver<M>(
+    /// The message again, and `Overloaded` when the mailbox is full.
+    pub(crate) fn deliver<M, F>(
         &mut self,
-        key: &K,
+        key: (u64, K),
         message: M,
         limit: usize,
-        make: impl FnOnce() -> A + Send + 'static,
-    ) -> Result<(), Fault>
+        maker: impl FnOnce() -> F,
+    ) -> Result<(), (M, Fault)>
     where
+        F: FnOnce() -> A + Send + 'static,
         M: Message + Send + 'static,
         M::Result: Send,
         A: Handler<M>,
@@ -87,23 +91,26 @@ where
     {
         let now = Instant::now();
         let mut message = message;
-        if let Some(entry) = self.entries.get_mut(key) {
+        if let Some(entry) = self.entries.get_mut(&key) {
             entry.used = now;
             match entry.address.try_send(message) {
                 Ok(()) => return Ok(()),
-                Err(SendError::Full(_)) => return Err(full()),
+                Err(SendError::Full(unsent)) => return Err((unsent, full())),
                 Err(SendError::Closed(unsent)) => message = unsent,
             }
         }
-        self.make_room(key, limit);
-        let address = start(make)?;
-        let sent = address.try_send(message).map_err(|_| full());
-        self.entries.insert(key.clone(), Entry { address, used: now });
+        self.make_room(&key, limit);
+        let address = match start(maker()) {
+            Ok(address) => address,
+            Err(fault) => return Err((message, fault)),
+        };
+        let sent = address.try_send(message).map_err(|unsent| (unsent.into_inner(), full()));
+        self.entries.insert(key, Entry { address, used: now });
         sent
     }
 
     /// Forgets actors that have stopped, and stops the one that was longest not asked.
-    fn make_room(&mut self, key: &K, limit: usize) {
+    fn make_room(&mut self, key: &(u64, K), limit: usize) {
         self.entries.remove(key);
         if self.entries.len() < limit {
             return;
@@ -112,7 +119,7 @@ where
         if self.entries.len() < limit {
             return;
         }
-        let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone());
+        let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| *key);
         if let Some(entry) = oldest.and_then(|oldest| self.entries.remove(&oldest)) {
             // With its mailbox full it is not idle, and stops by itself when it is.
             entry.address.try_send(Retire).ok();
@@ -140,13 +147,13 @@ fn full() -> Fault {
 
 /// Delivers a question and waits for the answer. An actor that stops before it comes to the question has done
 /// nothing for it, and another is asked.
-pub(crate) async fn ask<T>(
+pub(crate) async fn ask<T, M>(
     deadline: Instant,
-    deliver: impl Fn(oneshot::Sender<Result<T, Fault>>) -> Result<(), Fault>,
+    deliver: impl Fn(oneshot::Sender<Result<T, Fault>>) -> Result<(), (M, Fault)>,
 ) -> Result<T, Fault> {
     for _ in 0..2 {
         let (reply, answer) = oneshot::channel();
-        deliver(reply)?;
+        deliver(reply).map_err(|(_, fault)| fault)?;
         match timeout_at(deadline.into(), answer).await {
             Ok(Ok(answer)) => return answer,
             Ok(Err(_)) => {}

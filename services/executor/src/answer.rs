@@ -3,11 +3,11 @@
 use crate::{
     breaker::Outcome,
     decode::{Coding, Decoded, ReadError},
+    outbound::Body,
     screen::Screen,
 };
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode, header};
-use hyper::body::Incoming;
 use model::{Fault, Reason, json};
 use std::time::{Duration, SystemTime};
 
@@ -50,7 +50,7 @@ impl Failure {
 
 /// Reads the body of an answer that [`judge`] let pass until it ends or is too long to be held.
 pub(crate) async fn read(
-    response: Response<Incoming>,
+    response: Response<Body>,
     screen: &Screen,
     limit: u64,
 ) -> Result<(StatusCode, Start), Failure> {

@@ -1,6 +1,7 @@
 //! The body of an upstream's answer as it was before compression, chunk by chunk. How much is too much is
 //! decided elsewhere.
 
+use crate::outbound::Body;
 use async_compression::{
     tokio::bufread::{BrotliDecoder, GzipDecoder, ZstdDecoder},
     zstd::DParameter,
@@ -9,7 +10,6 @@ use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt;
 use http::{HeaderMap, header};
 use http_body_util::{BodyDataStream, BodyExt};
-use hyper::body::Incoming;
 use std::io;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
 use tokio_util::io::StreamReader;
@@ -29,7 +29,7 @@ pub(crate) enum Coding {
 
 /// A body that is decompressed as it is read.
 pub(crate) enum Decoded {
-    Plain(Incoming),
+    Plain(Body),
     Compressed(Box<dyn AsyncRead + Send + Unpin>),
 }
 
@@ -66,7 +66,7 @@ impl Coding {
 }
 
 impl Decoded {
-    pub(crate) fn new(body: Incoming, coding: Coding) -> Self {
+    pub(crate) fn new(body: Body, coding: Coding) -> Self {
         match coding {
             Coding::Identity => Self::Plain(body),
             Coding::Gzip => Self::Compressed(Box::new(GzipDecoder::new(reader(body)))),
@@ -110,7 +110,7 @@ impl ReadError {
     }
 }
 
-fn reader(body: Incoming) -> impl AsyncBufRead + Send + Unpin {
+fn reader(body: Body) -> impl AsyncBufRead + Send + Unpin {
     StreamReader::new(BodyDataStream::new(body).map_err(io::Error::other))
 }
 

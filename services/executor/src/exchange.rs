@@ -7,12 +7,12 @@ use crate::{
     decode::Decoded,
     gate::Pass,
     grants::Grant,
-    outbound::{Client, SendError},
+    outbound::{self, Client, SendError},
     portal::Sendable,
 };
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use hyper::body::Incoming;
+use metrics::Histogram;
 use model::{Fault, Reason, document::OperationKind};
 use proto::Body;
 use std::{
@@ -34,6 +34,8 @@ pub(crate) struct Exchange {
     pub(crate) grant: Arc<Grant>,
     pub(crate) deadline: Instant,
     pub(crate) max_response_bytes: u64,
+    /// Takes how long the upstream took until the head of its answer.
+    pub(crate) seconds: Histogram,
     /// One of the calls that this process takes on; held until the last byte is passed on.
     pub(crate) _slot: OwnedSemaphorePermit,
 }
@@ -90,10 +92,10 @@ impl Exchange {
         }
     }
 
-    async fn send(&self, body: &Bytes) -> Result<Response<Incoming>, Failure> {
+    async fn send(&self, body: &Bytes) -> Result<Response<outbound::Body>, Failure> {
         let began = Instant::now();
         let sent = self.client.send(self.grant.upstream.request(body.clone())).await;
-        metrics::histogram!("portals_executor_upstream_seconds").record(began.elapsed());
+        self.seconds.record(began.elapsed());
         let response = sent.map_err(|error| {
             let message = match error {
                 SendError::Connect(_) => "no connection to the upstream can be had",

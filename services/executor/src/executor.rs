@@ -13,6 +13,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
+use metrics::{Counter, Histogram};
 use model::{Fault, Fingerprint, Reason, Secret};
 use proto::{
     Answer, Call, Execute, MAX_MESSAGE_BYTES, executor::v1::executor_service_server::ExecutorServiceServer,
@@ -38,11 +39,18 @@ struct Shared {
     id: u64,
     config: Arc<Config>,
     grants: Grants,
-    gates: Arc<Gates>,
+    gates: Gates,
     dialer: Dialer,
     calls: Arc<Semaphore>,
     tickets: Arc<Tickets>,
     thread: Thread,
+    metrics: Metrics,
+}
+
+/// Handles of what is counted for every call, made once.
+struct Metrics {
+    succeeded: Counter,
+    upstream_seconds: Histogram,
 }
 
 /// The executor cannot be opened.
@@ -78,11 +86,15 @@ pub fn open(config: Config) -> Result<Executor, OpenError> {
     Ok(Executor(Arc::new(Shared {
         id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         grants: Grants::new(&config.keyring),
-        gates: Arc::new(Gates::new(config.max_calls_per_upstream)),
+        gates: Gates::new(config.max_calls_per_upstream),
         dialer,
         calls: Arc::new(Semaphore::new(config.max_calls.clamp(1, Semaphore::MAX_PERMITS))),
         tickets: Arc::new(Tickets::new(config.max_tickets, config.ticket_timeout)),
         thread: Thread::default(),
+        metrics: Metrics {
+            succeeded: counter("OK"),
+            upstream_seconds: metrics::histogram!("portals_executor_upstream_seconds"),
+        },
         config: Arc::new(config),
     })))
 }
@@ -107,8 +119,21 @@ impl Executor {
         }
     }
 
-    pub(crate) fn config(&self) -> &Config {
+    /// Tells its actors from those of another executor on the same thread.
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    pub(crate) fn config(&self) -> &Arc<Config> {
         &self.0.config
+    }
+
+    pub(crate) fn gates(&self) -> &Gates {
+        &self.0.gates
+    }
+
+    pub(crate) fn dialer(&self) -> &Dialer {
+        &self.0.dialer
     }
 
     pub(crate) fn tickets(&self) -> &Arc<Tickets> {
@@ -141,18 +166,19 @@ impl Executor {
             .catch_unwind()
             .await
             .unwrap_or_else(|panic| Err(Fault::internal(Panicked::of(&*panic))));
-        let word = outcome.as_ref().map_or_else(|fault| fault.reason().code(), |_| "OK");
-        metrics::counter!("portals_executor_calls_total", "outcome" => word).increment(1);
+        match &outcome {
+            Ok(_) => self.0.metrics.succeeded.increment(1),
+            Err(fault) => counter(fault.reason().code()).increment(1),
+        }
         outcome
     }
 
     async fn stages(&self, invocation: Arc<Invocation>) -> Result<Answer, Fault> {
-        let Shared { id, config, gates, dialer, calls, .. } = &*self.0;
+        let Shared { config, calls, metrics, .. } = &*self.0;
         let slot = Arc::clone(calls)
             .try_acquire_owned()
             .map_err(|_| overloaded("more calls are in flight than can be taken on"))?;
-        let sendable = actors::portal::prepare(*id, config, &invocation).await?;
-        let (client, pass) = actors::upstream::admit(*id, config, gates, dialer, &invocation).await?;
+        let (sendable, client, pass) = actors::portal::prepare(self, &invocation).await?;
         config.observe(Stage::Send, &invocation.request_id);
         let exchange = Exchange {
             client,
@@ -160,6 +186,7 @@ impl Executor {
             grant: Arc::clone(&invocation.grant),
             deadline: invocation.deadline,
             max_response_bytes: config.max_response_bytes,
+            seconds: metrics.upstream_seconds.clone(),
             _slot: slot,
         };
         let (status, body) = exchange.run(&sendable).await?;
@@ -179,6 +206,10 @@ impl Execute for Executor {
             executor.invoke(Invocation { grant, operation_name, variables, deadline, request_id }).await
         })
     }
+}
+
+fn counter(outcome: &'static str) -> Counter {
+    metrics::counter!("portals_executor_calls_total", "outcome" => outcome)
 }
 
 /// The grant's hash is all that is known of it here, and here is nothing under that hash.

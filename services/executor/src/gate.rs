@@ -1,7 +1,7 @@
 //! The way to one upstream, shared by all threads: a turn for each call, and the circuit breaker.
 
 use crate::breaker::{Attempt, Breaker, Change, Outcome};
-use model::{Fault, Reason};
+use model::{Fault, Fingerprint, Prehashed, Reason};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -16,10 +16,14 @@ use tokio::{
 pub(crate) const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// An upstream as its organization names it.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct UpstreamKey {
-    pub(crate) organization: Arc<str>,
-    pub(crate) url: Arc<str>,
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct UpstreamKey(Fingerprint);
+
+impl UpstreamKey {
+    /// The upstream at `url`, as `organization` calls it.
+    pub(crate) fn of(organization: &str, url: &str) -> Self {
+        Self(Fingerprint::of(format!("{organization}\n{url}").as_bytes()))
+    }
 }
 
 /// The way to one upstream.
@@ -37,7 +41,7 @@ pub(crate) struct Pass {
 
 /// Every gate that is in use.
 pub(crate) struct Gates {
-    gates: Mutex<HashMap<UpstreamKey, Weak<Gate>>>,
+    gates: Mutex<HashMap<UpstreamKey, Weak<Gate>, Prehashed>>,
     turns: usize,
 }
 
@@ -55,7 +59,7 @@ impl Gates {
         gates.retain(|_, gate| gate.strong_count() > 0);
         let turns = Arc::new(Semaphore::new(self.turns));
         let gate = Arc::new(Gate { breaker: Mutex::new(Breaker::new(Instant::now())), turns });
-        gates.insert(key.clone(), Arc::downgrade(&gate));
+        gates.insert(*key, Arc::downgrade(&gate));
         gate
     }
 }
@@ -138,7 +142,7 @@ mod tests {
     use super::*;
 
     fn key() -> UpstreamKey {
-        UpstreamKey { organization: "o".into(), url: "http://u".into() }
+        UpstreamKey::of("o", "http://u")
     }
 
     #[test]
@@ -146,8 +150,7 @@ mod tests {
         let gates = Gates::new(1);
         let gate = gates.gate(&key());
         assert!(Arc::ptr_eq(&gate, &gates.gate(&key())));
-        let other = UpstreamKey { organization: "p".into(), ..key() };
-        assert!(!Arc::ptr_eq(&gate, &gates.gate(&other)));
+        assert!(!Arc::ptr_eq(&gate, &gates.gate(&UpstreamKey::of("p", "http://u"))));
     }
 
     #[tokio::test(start_paused = true)]

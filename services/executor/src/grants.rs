@@ -3,7 +3,7 @@
 use crate::upstream::{UnusableUpstream, Upstream};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use model::{
-    Fault, Fingerprint, Reason, Secret,
+    Fault, Fingerprint, Prehashed, Reason, Secret,
     key::{Keyring, Purpose, PurposeKeys},
     portal::ExtraVariables,
 };
@@ -25,12 +25,15 @@ const MAX_GRANT_BYTES: usize = 3 << 20;
 
 /// A portal revision. The document is part of it, so that a store put back to an older state, which gives out
 /// the same revision again, cannot have another document run.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct PortalKey {
-    organization: Arc<str>,
-    portal: Arc<str>,
-    revision: u64,
-    document: Fingerprint,
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct PortalKey(Fingerprint);
+
+impl PortalKey {
+    fn of(claims: &Claims) -> Self {
+        let document = serde_json::to_string(&claims.document).expect("a claim always has a JSON text");
+        let Claims { organization, portal, revision, .. } = claims;
+        Self(Fingerprint::of(format!("{organization}\n{portal}\n{revision}\n{document}").as_bytes()))
+    }
 }
 
 /// What may be run until when.
@@ -53,7 +56,7 @@ pub(crate) struct Grants {
 
 #[derive(Default)]
 struct Known {
-    grants: HashMap<Fingerprint, Arc<Grant>>,
+    grants: HashMap<Fingerprint, Arc<Grant>, Prehashed>,
     bytes: usize,
 }
 
@@ -120,13 +123,7 @@ impl Grants {
         let extra = claims.extra_variables();
         let upstream = Upstream::open(&self.credentials, &claims.organization, &claims.upstream)
             .map_err(InvalidGrant::Upstream)?;
-        let document = serde_json::to_vec(&claims.document).expect("a claim always has a JSON text");
-        let portal = PortalKey {
-            organization: claims.organization.into(),
-            portal: claims.portal.into(),
-            revision: claims.revision,
-            document: Fingerprint::of(&document),
-        };
+        let portal = PortalKey::of(&claims);
         let expires = Instant::now() + left;
         Ok(Grant { portal, document: claims.document, extra, upstream, expires, bytes: jwt.len() })
     }

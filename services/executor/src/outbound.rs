@@ -4,27 +4,30 @@
 //! pooled connection that it was meant for had closed before its first byte was written.
 
 mod connect;
+mod pool;
 mod proxy;
 
 use bytes::Bytes;
 use connect::Connector;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, Uri, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::{
-    client::legacy,
+    client::legacy::connect::Connection as _,
     rt::{TokioExecutor, TokioTimer},
 };
+use model::fault::Cause;
+use pool::{Connection, Http1, Pool};
 use rustls_pki_types::CertificateDer;
 use std::{error::Error, sync::Arc, time::Duration};
+use tower::ServiceExt;
 
+pub use pool::Body;
 pub use proxy::{InvalidProxy, Proxy};
 
-const POOL_IDLE: Duration = Duration::from_secs(90);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 64 << 10;
-const MAX_HEADERS: usize = 128;
 /// Bytes of one answer that may be under way. An answer that its caller does not read keeps them, and must leave
 /// the connection's others their own: the connection's window is as large as those of all its streams.
 const HTTP2_STREAM_WINDOW: u32 = 512 << 10;
@@ -57,6 +60,9 @@ pub enum ClientError {
     /// An authority is no certificate.
     #[error("an additional authority is no certificate")]
     Root(#[source] rustls::Error),
+    /// A URI names no host that can be called.
+    #[error("the URL names no host")]
+    NoHost,
     /// The TLS library refuses its own defaults.
     #[error("TLS cannot be set up")]
     Tls(#[source] rustls::Error),
@@ -67,10 +73,10 @@ pub enum ClientError {
 pub enum SendError {
     /// No connection could be had; nothing was sent.
     #[error("no connection")]
-    Connect(#[source] legacy::Error),
+    Connect(#[source] Cause),
     /// The connection broke before an answer came; something may have been sent.
     #[error("the connection broke")]
-    Broken(#[source] legacy::Error),
+    Broken(#[source] hyper::Error),
 }
 
 /// What connections are made with: loaded once, shared by many clients.
@@ -81,11 +87,19 @@ pub struct Dialer {
     max_calls: usize,
 }
 
-/// A pool of connections. Clones share it; its connections live on the runtime that first used them.
+/// Calls one host. Clones share its connections, which live on the runtime that first used them.
 #[derive(Clone)]
-pub struct Client {
-    inner: legacy::Client<Connector, Full<Bytes>>,
-    proxy: Proxy,
+pub struct Client(Arc<Host>);
+
+struct Host {
+    /// Scheme and authority.
+    origin: Uri,
+    name: HeaderValue,
+    proxy_authorization: Option<HeaderValue>,
+    connector: Connector,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    pool: Arc<Pool>,
 }
 
 impl Dialer {
@@ -103,22 +117,42 @@ impl Dialer {
         })
     }
 
-    /// A new pool.
-    pub fn client(&self) -> Client {
-        let inner = legacy::Client::builder(TokioExecutor::new())
+    /// A client of the host in `uri`.
+    ///
+    /// # Errors
+    ///
+    /// `ClientError::NoHost` when there is none.
+    pub fn client(&self, uri: &Uri) -> Result<Client, ClientError> {
+        let origin = [uri.scheme_str(), uri.authority().map(|authority| authority.as_str())];
+        let [Some(scheme), Some(authority)] = origin else { return Err(ClientError::NoHost) };
+        let default = match scheme {
+            "https" => 443,
+            _ => 80,
+        };
+        let host = uri.host().unwrap_or_default();
+        let name = match uri.port_u16().filter(|port| *port != default) {
+            Some(port) => HeaderValue::try_from(format!("{host}:{port}")),
+            None => HeaderValue::from_str(host),
+        };
+        let mut http1 = http1::Builder::new();
+        http1.max_buf_size(MAX_HEAD_BYTES);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
             .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(self.max_calls)
-            .http1_max_buf_size(MAX_HEAD_BYTES)
-            .http1_max_headers(MAX_HEADERS)
-            .http2_max_header_list_size(64 << 10)
-            .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
-            .http2_initial_connection_window_size(self.connection_window())
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .http2_keep_alive_timeout(KEEP_ALIVE_ANSWER)
-            .build(self.connector.clone());
-        Client { inner, proxy: self.proxy.clone() }
+            .max_header_list_size(64 << 10)
+            .initial_stream_window_size(HTTP2_STREAM_WINDOW)
+            .initial_connection_window_size(self.connection_window())
+            .keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE_ANSWER);
+        Ok(Client(Arc::new(Host {
+            origin: format!("{scheme}://{authority}").parse().map_err(|_| ClientError::NoHost)?,
+            name: name.map_err(|_| ClientError::NoHost)?,
+            proxy_authorization: self.proxy.authorization(uri),
+            connector: self.connector.clone(),
+            http1,
+            http2,
+            pool: Pool::new(self.max_calls),
+        })))
     }
 
     fn connection_window(&self) -> u32 {
@@ -128,28 +162,95 @@ impl Dialer {
 }
 
 impl Client {
-    /// A client with roots of its own.
+    /// A client of the host in `uri` with roots of its own.
     ///
     /// # Errors
     ///
-    /// As [`Dialer::new`].
-    pub fn new(config: &Config) -> Result<Self, ClientError> {
-        Dialer::new(config).map(|dialer| dialer.client())
+    /// As [`Dialer::new`] and [`Dialer::client`].
+    pub fn new(config: &Config, uri: &Uri) -> Result<Self, ClientError> {
+        Dialer::new(config)?.client(uri)
     }
 
-    /// Sends a request to the absolute URI in it. Whoever calls sets the time limit.
+    /// Sends a request; of its URI, path and query count. Whoever calls sets the time limit.
     ///
     /// # Errors
     ///
     /// `SendError` when no head of an answer came.
-    pub async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Incoming>, SendError> {
-        if let Some(authorization) = self.proxy.authorization(request.uri()) {
-            request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization);
+    pub async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Body>, SendError> {
+        let Self(host) = self;
+        loop {
+            let (connection, fresh) = match host.pool.take() {
+                Some(connection) => (connection, false),
+                None => (host.connect().await?, true),
+            };
+            match host.send_over(connection, request).await {
+                Ok(response) => return Ok(response),
+                Err(mut failed) => match failed.take_message() {
+                    // It had closed before the request's first byte was written.
+                    Some(unsent) if !fresh => request = unsent,
+                    _ => return Err(SendError::Broken(failed.into_error())),
+                },
+            }
         }
-        self.inner.request(request).await.map_err(|error| {
-            if error.is_connect() { SendError::Connect(error) } else { SendError::Broken(error) }
-        })
     }
+}
+
+type Unsent = TrySendError<Request<Full<Bytes>>>;
+
+impl Host {
+    async fn connect(&self) -> Result<Connection, SendError> {
+        let connecting = self.connector.clone().oneshot(self.origin.clone());
+        let stream = connecting.await.map_err(SendError::Connect)?;
+        let connected = stream.connected();
+        if connected.is_negotiated_h2() {
+            let (sender, connection) = self.http2.handshake(stream).await.map_err(SendError::Broken)?;
+            // How it ends, its requests are told.
+            tokio::spawn(async { drop(connection.await) });
+            self.pool.share(sender.clone());
+            return Ok(Connection::Http2(sender));
+        }
+        let (sender, connection) = self.http1.handshake(stream).await.map_err(SendError::Broken)?;
+        tokio::spawn(async { drop(connection.await) });
+        Ok(Connection::Http1(Http1 { sender, proxied: connected.is_proxied() }))
+    }
+
+    async fn send_over(
+        &self,
+        connection: Connection,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Body>, Unsent> {
+        match connection {
+            Connection::Http2(mut sender) => {
+                *request.uri_mut() = self.absolute(request.uri());
+                let response = sender.try_send_request(request).await?;
+                Ok(response.map(|incoming| Body::new(incoming, None)))
+            }
+            Connection::Http1(mut connection) => {
+                if connection.proxied {
+                    *request.uri_mut() = self.absolute(request.uri());
+                    if let Some(authorization) = &self.proxy_authorization {
+                        request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization.clone());
+                    }
+                } else if request.uri().authority().is_some() {
+                    *request.uri_mut() = relative(request.uri());
+                }
+                request.headers_mut().insert(header::HOST, self.name.clone());
+                let response = connection.sender.try_send_request(request).await?;
+                Ok(response.map(|incoming| Body::new(incoming, Some((connection, Arc::clone(&self.pool))))))
+            }
+        }
+    }
+
+    fn absolute(&self, uri: &Uri) -> Uri {
+        let mut parts = self.origin.clone().into_parts();
+        parts.path_and_query = uri.path_and_query().cloned();
+        Uri::from_parts(parts).unwrap_or_else(|_| self.origin.clone())
+    }
+}
+
+/// Path and query alone.
+pub(crate) fn relative(uri: &Uri) -> Uri {
+    uri.path_and_query().cloned().map(Uri::from).unwrap_or_default()
 }
 
 fn tls(additional: &[CertificateDer<'static>]) -> Result<rustls::ClientConfig, ClientError> {

@@ -2,7 +2,11 @@
 //!
 //! Here the sealed credential is opened, and from here on it exists only in these types.
 
-use crate::{gate::UpstreamKey, outbound::sensitive, screen::Screen};
+use crate::{
+    gate::UpstreamKey,
+    outbound::{relative, sensitive},
+    screen::Screen,
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, uri::Scheme};
@@ -37,7 +41,8 @@ pub(crate) struct Upstream {
     pub(crate) key: UpstreamKey,
     pub(crate) screen: Screen,
     pub(crate) timeout: Duration,
-    uri: Uri,
+    pub(crate) uri: Uri,
+    target: Uri,
     headers: HeaderMap,
 }
 
@@ -73,9 +78,10 @@ impl Upstream {
             return Err(UnusableUpstream::Url);
         }
         Ok(Self {
-            key: UpstreamKey { organization: organization.into(), url: claim.url.as_str().into() },
+            key: UpstreamKey::of(organization, &claim.url),
             screen: Screen::new(secrets.credential.as_bytes()),
             timeout: Duration::from_millis(claim.timeout_ms.max(1)).min(MAX_TIMEOUT),
+            target: relative(&uri),
             uri,
             headers: headers(&secrets)?,
         })
@@ -85,7 +91,7 @@ impl Upstream {
     pub(crate) fn request(&self, body: Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri.clone();
+        *request.uri_mut() = self.target.clone();
         *request.headers_mut() = self.headers.clone();
         request
     }

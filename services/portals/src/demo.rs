@@ -10,7 +10,11 @@ use crate::{
     client::{self, api::Api},
     config::{Listen, secret},
     exit::{self, Failure},
-    host::{Bound, Trigger, accept, address::Connections, connection::Peers},
+    host::{
+        Bound, Trigger, accept,
+        address::Connections,
+        connection::{Peers, Room},
+    },
     ops::Readiness,
 };
 use model::{Bearer, BearerKind, Secret};
@@ -98,7 +102,7 @@ fn start_upstream() -> Result<String, Failure> {
     let router = upstream::router(None);
     tokio::spawn(async move {
         let connections = Connections::new(CONNECTIONS, 0);
-        let served = accept::serve(socket, router, Peers::Public, connections, shutdown).await;
+        let served = accept::serve(socket, Room::Routes(router), Peers::Public, connections, shutdown).await;
         drop(alive);
         if let Err(error) = served {
             tracing::error!(%error, "the demo upstream failed");

@@ -12,7 +12,10 @@ use crate::{
     config::Listen,
     exit::Failure,
     host::{
-        Bound, Crew, Shutdown, Station, Trigger, address::Connections, connection::Peers, crew,
+        Bound, Crew, Shutdown, Station, Trigger,
+        address::Connections,
+        connection::{Peers, Room},
+        crew,
         shutdown::Signals,
     },
     logging,
@@ -135,7 +138,13 @@ fn serve_ops(bound: Bound, router: axum::Router) -> Result<Trigger, Failure> {
     let socket = bound.sockets.into_iter().next();
     let socket = socket.ok_or_else(|| Failure::internal("the operations address has no socket"))?;
     let connections = Connections::new(OPS_CONNECTIONS, 0);
-    tokio::spawn(crate::host::accept::serve(socket, router, Peers::Public, connections, shutdown));
+    tokio::spawn(crate::host::accept::serve(
+        socket,
+        Room::Routes(router),
+        Peers::Public,
+        connections,
+        shutdown,
+    ));
     Ok(trigger)
 }
 

@@ -5,7 +5,7 @@ use super::{
     grants::{Grants, Lookup},
 };
 use crate::{jitter, observe::Metrics, rate::Windows};
-use model::{AllowedAddresses, Bearer, BearerKind, Fault, Reason, Secret, fault::Cause};
+use model::{AllowedAddresses, Bearer, BearerKind, Fault, Prehashed, Reason, Secret, fault::Cause};
 use proto::{
     Channel, MAX_MESSAGE_BYTES,
     execute::SignedGrant,
@@ -36,7 +36,7 @@ pub(crate) struct Authorizer {
     pub(crate) grants: Grants,
     windows: Windows,
     registry: RegistryServiceClient<Channel>,
-    questions: Mutex<HashMap<Key, watch::Receiver<Option<Verdict>>>>,
+    questions: Mutex<HashMap<Key, watch::Receiver<Option<Verdict>>, Prehashed>>,
     metrics: Arc<Metrics>,
 }
 

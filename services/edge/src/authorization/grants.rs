@@ -4,7 +4,7 @@
 
 use super::{Authorization, Key, Scope, lease::Lease, withdrawals::Withdrawals};
 use crate::config::Config;
-use model::Reason;
+use model::{Prehashed, Reason};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -50,8 +50,8 @@ pub(crate) struct Grants {
 
 #[derive(Debug, Default)]
 struct Shard {
-    entries: HashMap<Key, Entry>,
-    refusals: HashMap<Key, (Instant, Reason)>,
+    entries: HashMap<Key, Entry, Prehashed>,
+    refusals: HashMap<Key, (Instant, Reason), Prehashed>,
     /// Keys in the order in which they are looked at when room is needed.
     queue: VecDeque<Key>,
     bytes: usize,
@@ -221,8 +221,7 @@ impl Grants {
     }
 
     fn shard(&self, key: &Key) -> MutexGuard<'_, Shard> {
-        let shard =
-            self.shards.get(key.first() % SHARDS).expect("the remainder is below the number of shards");
+        let shard = self.shards.get(key.below(SHARDS)).expect("the number is below that of the shards");
         lock(shard)
     }
 }

@@ -18,7 +18,7 @@ const STALENESS: Duration = Duration::from_secs(20);
 const LIFE: Duration = Duration::from_secs(300);
 
 fn key(number: u8) -> Key {
-    Key([number; 32])
+    Key([number.into(); 2])
 }
 
 /// Keys 0 and 1 are tokens of one portal, 2 of another of the same organization, 3 of another organization.
@@ -202,13 +202,7 @@ fn the_cache_stays_within_its_bounds_and_keeps_what_is_used() {
     let base = Instant::now();
     let grants = grants(base, |config| config.max_grants = 64);
     grants.lease().extend(base + seconds(5));
-    let keys: Vec<_> = (0..4_000u16)
-        .map(|number| {
-            let mut bytes = [0; 32];
-            bytes[..2].copy_from_slice(&number.to_le_bytes());
-            Key(bytes)
-        })
-        .collect();
+    let keys: Vec<_> = (0..4_000u16).map(|number| Key([number.into(); 2])).collect();
     for key in &keys {
         grants.insert(*key, authorization(0, 7, base), 0, 0.5, base).unwrap();
         assert!(matches!(grants.look_up(&keys[0], base), Lookup::Use(_)), "the one that is used stays");

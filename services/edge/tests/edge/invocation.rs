@@ -168,7 +168,7 @@ async fn addresses_outside_of_the_ranges_are_refused() {
         ("10.0.0.1:1", &[], 403),
     ] {
         let mut request = stage.request(Method::POST, PATH, "{}");
-        request.extensions_mut().insert(edge::PeerAddress(peer.parse().unwrap()));
+        request.extensions_mut().insert(peer.parse::<std::net::SocketAddr>().unwrap());
         for (name, value) in forwarded {
             request.headers_mut().append(*name, value.parse().unwrap());
         }

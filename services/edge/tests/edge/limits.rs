@@ -186,8 +186,12 @@ async fn an_answer_that_breaks_off_does_not_look_whole() {
 async fn served(stage: &Stage) -> TcpStream {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = stage.router.clone();
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    let service = stage.service.clone();
+    let answer = move |request: axum::extract::Request| {
+        let service = service.clone();
+        async move { service.answer(None, request).await.map(axum::body::Body::new) }
+    };
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
     TcpStream::connect(address).await.unwrap()
 }
 

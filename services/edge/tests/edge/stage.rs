@@ -1,10 +1,10 @@
 //! What the edge stands on in these tests: a registry and an executor that do as they are told and remember.
 
-use axum::{Router, body::Body, response::Response};
+use axum::body::Body;
 use bytes::Bytes;
-use edge::{Config, Edge, PeerAddress};
+use edge::{Config, Edge, Service};
 use futures_util::future::{BoxFuture, ready};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use model::{Bearer, BearerKind, Fault, Reason, Secret};
 use proto::{
@@ -17,13 +17,13 @@ use serde_json::Value;
 use std::{
     any::Any,
     collections::HashMap,
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request as Asked, Response as Told, Status, Streaming, metadata::MetadataMap, service::Routes};
-use tower::ServiceExt;
 
 pub(crate) const PATH: &str = "/organizations/my-organization/portals/trigger-main-build";
 pub(crate) const ORGANIZATION: &str = "00000000-0000-4000-8000-00000000000a";
@@ -45,7 +45,7 @@ pub(crate) struct Stage {
     pub(crate) edge: Edge,
     pub(crate) registry: Registry,
     pub(crate) executor: Executor,
-    pub(crate) router: Router,
+    pub(crate) service: Service,
     /// A token as a registry makes them.
     pub(crate) token: String,
 }
@@ -69,11 +69,13 @@ impl Stage {
         change(&mut config);
         let edge = edge::open(config, registry.channel(), Arc::new(executor.clone()));
         let token = Bearer::generate(BearerKind::PortalToken).expose().to_owned();
-        Self { router: edge.router(), edge, registry, executor, token }
+        Self { service: edge.service(), edge, registry, executor, token }
     }
 
-    pub(crate) async fn send(&self, request: Request<Body>) -> Response {
-        self.router.clone().oneshot(request).await.unwrap()
+    /// Sends a request, from where its extensions say.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Response<edge::Body> {
+        let peer: Option<SocketAddr> = request.extensions().get().copied();
+        self.service.answer(peer, request).await
     }
 
     pub(crate) async fn ask(&self, request: Request<Body>) -> Reply {
@@ -87,7 +89,7 @@ impl Stage {
             .uri(path)
             .header("authorization", format!("Bearer {}", self.token))
             .header("content-type", "application/json")
-            .extension(PeerAddress("192.0.2.1:4711".parse().unwrap()))
+            .extension("192.0.2.1:4711".parse::<SocketAddr>().unwrap())
             .body(body.into())
             .unwrap()
     }
@@ -104,7 +106,7 @@ impl Stage {
 }
 
 impl Reply {
-    pub(crate) async fn read(response: Response) -> Self {
+    pub(crate) async fn read(response: Response<edge::Body>) -> Self {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Self { status: parts.status, headers: parts.headers, body }

@@ -1,20 +1,22 @@
-//! The actor of a portal revision: it owns the compiled operations.
+//! The actor of a portal revision: it owns the compiled operations. What it has prepared it passes on to the actor of
+//! the upstream.
 
-use super::{Actors, Alive, Retire, ask, guarded, stop_when_idle};
+use super::{Actors, Alive, Reply, Retire, ask, guarded, stop_when_idle, upstream};
 use crate::{
     config::{Config, Stage},
-    executor::Invocation,
+    executor::{Executor, Invocation},
+    gate::Pass,
     grants::PortalKey,
+    outbound::Client,
     portal::{Portal, Sendable},
 };
 use actix::{Actor, ActorContext, Context, Handler, Message};
 use model::{Fault, Reason};
 use proto::grant::UnreadableClaim;
 use std::{cell::RefCell, sync::Arc, time::Instant};
-use tokio::sync::oneshot;
 
 thread_local! {
-    static PORTALS: RefCell<Actors<(u64, PortalKey), PortalActor>> = RefCell::default();
+    static PORTALS: RefCell<Actors<PortalKey, PortalActor>> = RefCell::default();
 }
 
 /// The actor of a portal revision.
@@ -27,35 +29,39 @@ struct PortalActor {
 
 /// Asks for an operation with its variables.
 struct Prepare {
+    executor: Executor,
     invocation: Arc<Invocation>,
-    reply: oneshot::Sender<Result<Sendable, Fault>>,
+    reply: Reply,
 }
 
 impl Message for Prepare {
     type Result = ();
 }
 
-/// Has the portal's actor pick the operation and coerce the variables.
+/// Has the portal's actor pick the operation and coerce the variables, and the upstream's actor let the call through;
+/// waits for its turn where all are taken.
 pub(crate) async fn prepare(
-    executor: u64,
-    config: &Arc<Config>,
+    executor: &Executor,
     invocation: &Arc<Invocation>,
-) -> Result<Sendable, Fault> {
-    let key = (executor, invocation.grant.portal.clone());
-    ask(invocation.deadline, |reply| {
-        let message = Prepare { invocation: Arc::clone(invocation), reply };
-        let (grant, config) = (Arc::clone(&invocation.grant), Arc::clone(config));
-        let limit = config.max_actors;
+) -> Result<(Sendable, Client, Pass), Fault> {
+    let key = (executor.id(), invocation.grant.portal);
+    let (sendable, client, turn) = ask(invocation.deadline, |reply| {
+        let message = Prepare { executor: executor.clone(), invocation: Arc::clone(invocation), reply };
+        let (grant, config) = (&invocation.grant, executor.config());
         PORTALS.with_borrow_mut(|portals| {
-            portals.deliver(&key, message, limit, move || PortalActor {
-                portal: Portal::compile(grant.document.clone()).map_err(Arc::new),
-                config,
-                used: Instant::now(),
-                _alive: Alive::new("portal"),
+            portals.deliver(key, message, config.max_actors, || {
+                let (grant, config) = (Arc::clone(grant), Arc::clone(config));
+                move || PortalActor {
+                    portal: Portal::compile(grant.document.clone()).map_err(Arc::new),
+                    config,
+                    used: Instant::now(),
+                    _alive: Alive::new("portal"),
+                }
             })
         })
     })
-    .await
+    .await?;
+    Ok((sendable, client, turn.taken(executor.config().queue_timeout).await?))
 }
 
 impl PortalActor {
@@ -80,10 +86,14 @@ impl Actor for PortalActor {
 impl Handler<Prepare> for PortalActor {
     type Result = ();
 
-    fn handle(&mut self, Prepare { invocation, reply }: Prepare, context: &mut Self::Context) {
+    fn handle(&mut self, message: Prepare, context: &mut Self::Context) {
         self.used = Instant::now();
-        // Whoever asked may have gone.
-        reply.send(guarded(context, || self.prepare(&invocation))).ok();
+        let Prepare { executor, invocation, reply } = message;
+        match guarded(context, || self.prepare(&invocation)) {
+            Ok(sendable) => upstream::admit(&executor, invocation, sendable, reply),
+            // Whoever asked may have gone.
+            Err(fault) => drop(reply.send(Err(fault))),
+        }
     }
 }
 

@@ -1,38 +1,44 @@
 //! The actor of an upstream: it owns this thread's connections to it, and lets calls through the gate that all
 //! threads share.
 
-use super::{Actors, Alive, Retire, ask, guarded, stop_when_idle};
+use super::{Actors, Alive, Reply, Retire, guarded, stop_when_idle};
 use crate::{
     config::{Config, Stage},
-    executor::Invocation,
-    gate::{Gate, Gates, Pass, UpstreamKey},
-    outbound::{Client, Dialer},
+    executor::{Executor, Invocation},
+    gate::{Gate, Pass, UpstreamKey},
+    outbound::{Client, ClientError},
+    portal::Sendable,
 };
 use actix::{Actor, ActorContext, Context, Handler, Message};
-use model::Fault;
-use std::{cell::RefCell, sync::Arc, time::Instant};
-use tokio::sync::oneshot;
+use model::{Fault, Reason};
+use std::{
+    cell::RefCell,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 thread_local! {
-    static UPSTREAMS: RefCell<Actors<(u64, UpstreamKey), UpstreamActor>> = RefCell::default();
+    static UPSTREAMS: RefCell<Actors<UpstreamKey, UpstreamActor>> = RefCell::default();
 }
 
 /// The actor of an upstream.
 struct UpstreamActor {
-    client: Client,
+    client: Result<Client, Arc<ClientError>>,
     gate: Arc<Gate>,
     config: Arc<Config>,
     used: Instant,
     _alive: Alive,
 }
 
-/// Asks for a connection and a turn.
+/// Asks for a connection and a turn for what is ready to be sent.
 struct Admit {
     invocation: Arc<Invocation>,
-    reply: oneshot::Sender<Result<(Client, Turn), Fault>>,
+    sendable: Sendable,
+    reply: Reply,
 }
 
-enum Turn {
+/// A call's turn.
+pub(crate) enum Turn {
     Now(Pass),
     Later(Arc<Gate>),
 }
@@ -41,42 +47,48 @@ impl Message for Admit {
     type Result = ();
 }
 
-/// Has the upstream's actor let a call through; waits for its turn where all are taken.
-pub(crate) async fn admit(
-    executor: u64,
-    config: &Arc<Config>,
-    gates: &Arc<Gates>,
-    dialer: &Dialer,
-    invocation: &Arc<Invocation>,
-) -> Result<(Client, Pass), Fault> {
-    let key = (executor, invocation.grant.upstream.key.clone());
-    let (client, turn) = ask(invocation.deadline, |reply| {
-        let message = Admit { invocation: Arc::clone(invocation), reply };
-        let (upstream, gates, dialer) = (key.1.clone(), Arc::clone(gates), dialer.clone());
-        let (config, limit) = (Arc::clone(config), config.max_actors);
-        UPSTREAMS.with_borrow_mut(|upstreams| {
-            upstreams.deliver(&key, message, limit, move || UpstreamActor {
-                client: dialer.client(),
-                gate: gates.gate(&upstream),
-                config,
+/// Has the upstream's actor let a call through and answer whoever waits for it.
+pub(super) fn admit(executor: &Executor, invocation: Arc<Invocation>, sendable: Sendable, reply: Reply) {
+    let key = (executor.id(), invocation.grant.upstream.key);
+    let grant = Arc::clone(&invocation.grant);
+    let message = Admit { invocation, sendable, reply };
+    let delivered = UPSTREAMS.with_borrow_mut(|upstreams| {
+        upstreams.deliver(key, message, executor.config().max_actors, || {
+            let executor = executor.clone();
+            move || UpstreamActor {
+                client: executor.dialer().client(&grant.upstream.uri).map_err(Arc::new),
+                gate: executor.gates().gate(&grant.upstream.key),
+                config: Arc::clone(executor.config()),
                 used: Instant::now(),
                 _alive: Alive::new("upstream"),
-            })
+            }
         })
-    })
-    .await?;
-    let pass = match turn {
-        Turn::Now(pass) => pass,
-        Turn::Later(gate) => gate.enter(config.queue_timeout).await?,
-    };
-    Ok((client, pass))
+    });
+    if let Err((message, fault)) = delivered {
+        // Whoever asked may have gone.
+        drop(message.reply.send(Err(fault)));
+    }
+}
+
+impl Turn {
+    /// Waits for it, no longer than `patience`.
+    pub(super) async fn taken(self, patience: Duration) -> Result<Pass, Fault> {
+        match self {
+            Self::Now(pass) => Ok(pass),
+            Self::Later(gate) => gate.enter(patience).await,
+        }
+    }
 }
 
 impl UpstreamActor {
     fn admit(&self, invocation: &Invocation) -> Result<(Client, Turn), Fault> {
         self.config.observe(Stage::Admit, &invocation.request_id);
+        let client = self.client.as_ref().map_err(|error| {
+            Fault::new(Reason::UpstreamUnreachable, "the upstream's URL cannot be called")
+                .because(Arc::clone(error))
+        })?;
         let turn = self.gate.try_enter()?.map_or_else(|| Turn::Later(Arc::clone(&self.gate)), Turn::Now);
-        Ok((self.client.clone(), turn))
+        Ok((client.clone(), turn))
     }
 }
 
@@ -91,10 +103,11 @@ impl Actor for UpstreamActor {
 impl Handler<Admit> for UpstreamActor {
     type Result = ();
 
-    fn handle(&mut self, Admit { invocation, reply }: Admit, context: &mut Self::Context) {
+    fn handle(&mut self, Admit { invocation, sendable, reply }: Admit, context: &mut Self::Context) {
         self.used = Instant::now();
+        let admitted = guarded(context, || self.admit(&invocation));
         // Whoever asked may have gone; a turn that nobody takes is given back.
-        reply.send(guarded(context, || self.admit(&invocation))).ok();
+        drop(reply.send(admitted.map(|(client, turn)| (sendable, client, turn))));
     }
 }
 

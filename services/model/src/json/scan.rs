@@ -151,6 +151,29 @@ impl Stop {
     }
 }
 
+/// How many bytes at the start of `text` a string has as they are: no quote, no backslash, no control character.
+///
+/// Eight bytes are looked at as one number. Of the marks that this leaves, the lowest is always right: a byte can only
+/// be marked wrongly by the borrow of a marked one below it.
+fn plain(text: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xFF;
+    const HIGHS: u64 = ONES << 7;
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGHS;
+    let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let (words, rest) = text.as_chunks();
+    let mut passed = 0;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let marks = below(word, 0x20) | equal(word, b'"') | equal(word, b'\\');
+        match marks.trailing_zeros() {
+            u64::BITS => passed += size_of::<u64>(),
+            bit => return passed + usize::try_from(bit / u8::BITS).unwrap_or(0),
+        }
+    }
+    let special = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F));
+    passed + special.unwrap_or(rest.len())
+}
+
 /// A place in a text.
 pub(super) struct Scanner<'a> {
     text: &'a [u8],
@@ -280,8 +303,7 @@ impl<'a> Scanner<'a> {
         self.at += 1;
         loop {
             let rest = self.text.get(self.at..).unwrap_or_default();
-            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F));
-            self.at += plain.unwrap_or(rest.len());
+            self.at += plain(rest);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -350,5 +372,28 @@ impl<'a> Scanner<'a> {
             return Err(Stop { short: true, ..Stop::new(self.at, "the text ends too early") });
         }
         Err(Stop::new(self.at, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn a_plain_run_ends_where_a_byte_by_byte_search_ends_it() {
+        for special in 0..=u8::MAX {
+            for at in 0..20 {
+                for filler in [b'a', 0x20, 0x7F, 0x80, 0xFF, b'#', b'!', b'[', b']'] {
+                    let mut text = [filler; 20];
+                    text[at] = special;
+                    let expected = text.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F));
+                    assert_eq!(
+                        plain(&text),
+                        expected.unwrap_or(20),
+                        "{special:#x} at {at} among {filler:#x}"
+                    );
+                }
+            }
+        }
     }
 }

@@ -76,8 +76,9 @@ impl Api {
         config: outbound::Config,
         json: bool,
     ) -> Result<Self, Failure> {
-        let client =
-            outbound::Client::new(&config).map_err(|error| Failure::usage(Chain(&error).to_string()))?;
+        let uri = url.parse().map_err(|_| Failure::usage(format!("`{url}` is no URL")))?;
+        let client = outbound::Client::new(&config, &uri)
+            .map_err(|error| Failure::usage(Chain(&error).to_string()))?;
         Ok(Self { client, url, token, json })
     }
 

@@ -2,11 +2,10 @@
 
 use super::{
     address::Connections,
-    connection::{self, Peers},
+    connection::{self, Peers, Room},
     listener::ListeningSocket,
     shutdown::Shutdown,
 };
-use axum::Router;
 use std::{
     io,
     net::SocketAddr,
@@ -52,7 +51,7 @@ impl Listener {
     }
 }
 
-/// Serves `router` to whoever connects to `socket`, until `shutdown` and then until the last connection has ended.
+/// Serves `room` to whoever connects to `socket`, until `shutdown` and then until the last connection has ended.
 ///
 /// Whoever calls gives it the time that this may take.
 ///
@@ -61,7 +60,7 @@ impl Listener {
 /// When the runtime cannot take the socket.
 pub(crate) async fn serve(
     socket: ListeningSocket,
-    router: Router,
+    room: Room,
     peers: Peers,
     connections: Connections,
     shutdown: Shutdown,
@@ -72,28 +71,28 @@ pub(crate) async fn serve(
     let mut begun = pin!(shutdown.clone().begun());
     loop {
         let next = async {
-            let room = connections.room().await;
-            (room, accept(&listener).await)
+            let place = connections.room().await;
+            (place, accept(&listener).await)
         };
-        let (room, accepted) = tokio::select! {
+        let (place, accepted) = tokio::select! {
             biased;
             // Before the shutdown is looked at: whom the kernel has let in would be cut off without a word.
             next = next => next,
             () = &mut begun => break,
         };
         let Some(counted) = admit(&accepted, &connections) else { continue };
-        let (protocol, router, shutdown) = (Arc::clone(&protocol), router.clone(), shutdown.clone());
+        let (protocol, serving, shutdown) = (Arc::clone(&protocol), room.clone(), shutdown.clone());
         let alive = alive.clone();
         tokio::spawn(async move {
             match accepted {
                 Accepted::Tcp(stream, peer) => {
-                    connection::serve(&protocol, stream, peers, Some(peer), router, shutdown).await;
+                    connection::serve(&protocol, stream, peers, Some(peer), serving, shutdown).await;
                 }
                 Accepted::Unix(stream) => {
-                    connection::serve(&protocol, stream, peers, None, router, shutdown).await
+                    connection::serve(&protocol, stream, peers, None, serving, shutdown).await
                 }
             }
-            drop((alive, room, counted));
+            drop((alive, place, counted));
         });
     }
     drop((listener, alive));

@@ -4,8 +4,8 @@
 //! the answer holds, for as long as the connection lives; the socket shows nothing of that.
 
 use super::pace::Pace;
-use axum::body::Body;
 use bytes::Bytes;
+use edge::Body;
 use http_body::{Frame, SizeHint};
 use std::{
     pin::Pin,
@@ -22,7 +22,15 @@ pub(super) struct Answers(Arc<Mutex<Vec<Arc<Held>>>>);
 pub(super) struct Calling(Arc<Pace>);
 
 /// The body of an answer.
-pub(super) struct Answering {
+pub(super) enum Answering {
+    /// It goes into the socket at once, and whether that takes it the connection's clock sees.
+    AtHand { body: Body, _call: Calling },
+    /// Its peer may leave it where it is.
+    Watched(Watched),
+}
+
+/// A body among the answers of its connection.
+pub(super) struct Watched {
     held: Arc<Held>,
     answers: Answers,
 }
@@ -52,10 +60,13 @@ impl Drop for Calling {
 impl Answers {
     /// Notes an answer; the call lasts until its body has been sent or let go.
     pub(super) fn begin(&self, body: Body, call: Calling) -> Answering {
+        if !call.0.is_multiplexed() && http_body::Body::size_hint(&body).exact().is_some() {
+            return Answering::AtHand { body, _call: call };
+        }
         let state = State { body: Some((body, call)), offered: Some(Instant::now()) };
         let held = Arc::new(Held(Mutex::new(state)));
         lock(&self.0).push(Arc::clone(&held));
-        Answering { held, answers: self.clone() }
+        Answering::Watched(Watched { held, answers: self.clone() })
     }
 
     /// Lets go of what no peer has made room for since `limit`.
@@ -72,7 +83,7 @@ impl Answers {
     }
 }
 
-impl Drop for Answering {
+impl Drop for Watched {
     fn drop(&mut self) {
         lock(&self.answers.0).retain(|held| !Arc::ptr_eq(held, &self.held));
     }
@@ -86,7 +97,11 @@ impl http_body::Body for Answering {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let mut state = lock(&self.held.0);
+        let watched = match self.get_mut() {
+            Self::AtHand { body, .. } => return http_body::Body::poll_frame(Pin::new(body), context),
+            Self::Watched(watched) => watched,
+        };
+        let mut state = lock(&watched.held.0);
         let Some((body, _)) = &mut state.body else {
             return Poll::Ready(Some(Err(axum::Error::new("the answer was not taken"))));
         };
@@ -97,11 +112,19 @@ impl http_body::Body for Answering {
     }
 
     fn is_end_stream(&self) -> bool {
-        lock(&self.held.0).body.as_ref().is_some_and(|(body, _)| http_body::Body::is_end_stream(body))
+        let ended = |(body, _): &(Body, Calling)| http_body::Body::is_end_stream(body);
+        match self {
+            Self::AtHand { body, .. } => http_body::Body::is_end_stream(body),
+            Self::Watched(watched) => lock(&watched.held.0).body.as_ref().is_some_and(ended),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        lock(&self.held.0).body.as_ref().map(|(body, _)| http_body::Body::size_hint(body)).unwrap_or_default()
+        let hint = |(body, _): &(Body, Calling)| http_body::Body::size_hint(body);
+        match self {
+            Self::AtHand { body, .. } => http_body::Body::size_hint(body),
+            Self::Watched(watched) => lock(&watched.held.0).body.as_ref().map(hint).unwrap_or_default(),
+        }
     }
 }
 

@@ -5,9 +5,8 @@ use super::{
     pace::{LOOK, Pace, STALLED},
     shutdown::Shutdown,
 };
-use axum::Router;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Version, header};
+use http::{HeaderValue, Request, Response, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -37,8 +36,6 @@ const MAX_INTERNAL_STREAMS: u32 = 10_000;
 const MAX_RESETS: usize = 20;
 /// Bytes of a request's header fields; a service that wants less says so itself.
 const MAX_HEADER_BYTES: u32 = 64 << 10;
-/// Header fields of a request.
-const MAX_HEADER_FIELDS: usize = 256;
 /// How often an HTTP/2 peer is asked whether it is still there, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(20);
 
@@ -58,6 +55,35 @@ pub(crate) enum Peers {
     Internal,
 }
 
+/// What answers the requests of a connection.
+#[derive(Clone)]
+pub(crate) enum Room {
+    /// The edge.
+    Edge(edge::Service),
+    /// Another room, by its routes.
+    Routes(axum::Router),
+}
+
+impl Room {
+    async fn answer(
+        self,
+        peer: Option<SocketAddr>,
+        request: Request<Incoming>,
+        shutdown: Option<Shutdown>,
+    ) -> Response<edge::Body> {
+        let (mut router, request) = match self {
+            Self::Edge(service) => return service.answer(peer, request).await,
+            Self::Routes(router) => (router, request),
+        };
+        let request = match shutdown {
+            None => request.map(axum::body::Body::new),
+            Some(shutdown) => request.map(|body| axum::body::Body::new(Ending::new(body, shutdown))),
+        };
+        let Ok(response) = router.call(request).await;
+        response.map(edge::Body::from)
+    }
+}
+
 /// What speaks the protocol on each connection.
 pub(crate) fn protocol(peers: Peers) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -66,7 +92,6 @@ pub(crate) fn protocol(peers: Peers) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
-        .max_headers(MAX_HEADER_FIELDS)
         .max_buf_size(usize::try_from(MAX_HEADER_BYTES).unwrap_or(usize::MAX));
     builder
         .http2()
@@ -86,13 +111,13 @@ pub(crate) fn protocol(peers: Peers) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Serves `router` on `stream` until it ends, is silent for too long, or has drained after `shutdown`.
+/// Serves `room` on `stream` until it ends, is silent for too long, or has drained after `shutdown`.
 pub(crate) async fn serve<S>(
     protocol: &auto::Builder<TokioExecutor>,
     stream: S,
     peers: Peers,
     peer: Option<SocketAddr>,
-    router: Router,
+    room: Room,
     shutdown: Shutdown,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -109,16 +134,10 @@ pub(crate) async fn serve<S>(
         let call = Calling::new(&at, multiplexed);
         let end = (!multiplexed).then(|| end.clone());
         let answers = begun_answers.clone();
-        let mut request = match &ending {
-            None => request.map(axum::body::Body::new),
-            Some(shutdown) => request.map(|body| axum::body::Body::new(Ending::new(body, shutdown.clone()))),
-        };
-        if let Some(peer) = peer {
-            request.extensions_mut().insert(edge::PeerAddress(peer));
-        }
-        let answer = router.clone().call(request);
+        let (room, ending) = (room.clone(), ending.clone());
         async move {
-            let mut response = answer.await?.map(|body| answers.begin(body, call));
+            let response = room.answer(peer, request, ending).await;
+            let mut response = response.map(|body| answers.begin(body, call));
             if end.is_some_and(|end| end.has_begun()) {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }

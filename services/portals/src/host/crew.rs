@@ -1,8 +1,13 @@
 //! The threads that serve: each an actix system with listeners of its own.
 
-use super::{accept, address::Connections, connection::Peers, listener::Bound, shutdown::Shutdown};
+use super::{
+    accept,
+    address::Connections,
+    connection::{Peers, Room},
+    listener::Bound,
+    shutdown::Shutdown,
+};
 use crate::exit::Failure;
-use axum::Router;
 use std::{sync::Arc, thread, time::Duration};
 use tokio::{sync::mpsc, time};
 
@@ -15,7 +20,7 @@ pub(crate) struct Station {
     /// For whom.
     pub(crate) peers: Peers,
     /// What, made once on each thread and its runtime, so that threads share nothing that they need not.
-    pub(crate) router: Arc<dyn Fn() -> Router + Send + Sync>,
+    pub(crate) room: Arc<dyn Fn() -> Room + Send + Sync>,
 }
 
 /// Threads at work.
@@ -47,15 +52,15 @@ impl Crew {
             tracing::info!(service = station.name, address = %station.bound.address, "listening");
             files.extend(station.bound.file);
             for (post, socket) in posts.iter_mut().zip(station.bound.sockets) {
-                post.push((socket, Arc::clone(&station.router), station.peers));
+                post.push((socket, Arc::clone(&station.room), station.peers));
             }
         }
         for (number, post) in posts.into_iter().enumerate() {
             let (report, connections, shutdown) = (report.clone(), connections.clone(), shutdown.clone());
             let work = move || {
                 let served = actix::System::new().block_on(async move {
-                    let serving = post.into_iter().map(|(socket, router, peers)| {
-                        accept::serve(socket, router(), peers, connections.clone(), shutdown.clone())
+                    let serving = post.into_iter().map(|(socket, room, peers)| {
+                        accept::serve(socket, room(), peers, connections.clone(), shutdown.clone())
                     });
                     let serving = futures_util::future::try_join_all(serving);
                     let late = async {

@@ -5,7 +5,10 @@ use crate::{
     config::{Listen, secret},
     demo::upstream,
     exit::Failure,
-    host::{Station, connection::Peers},
+    host::{
+        Station,
+        connection::{Peers, Room},
+    },
     ops::Readiness,
 };
 use std::sync::Arc;
@@ -20,7 +23,7 @@ pub(crate) fn run(options: serve::DemoUpstream) -> Result<(), Failure> {
             name: "demo-upstream",
             bound: process.bind(&Listen::Tcp(options.listen))?,
             peers: Peers::Public,
-            router: Arc::new(move || router.clone()),
+            room: Arc::new(move || Room::Routes(router.clone())),
         };
         let readiness = Readiness::new(Vec::new(), process.shutdown.clone());
         process.serve(vec![station], readiness, std::future::pending()).await

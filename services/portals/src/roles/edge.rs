@@ -5,7 +5,11 @@ use crate::{
     cli::serve,
     config::{Listen, secret},
     exit::Failure,
-    host::{Bound, Shutdown, Station, connection::Peers, grpc},
+    host::{
+        Bound, Shutdown, Station,
+        connection::{Peers, Room},
+        grpc,
+    },
     ops::Readiness,
     roles::{registry::no_edge_key, sessions::PerThread},
 };
@@ -31,10 +35,10 @@ pub(crate) fn run(options: serve::Edge) -> Result<(), Failure> {
         let edge = edge::open(config(options.public, &bound, key), registry, executor);
         let readiness = Readiness::new(vec![("edge", ready(&edge))], process.shutdown.clone());
         let mut station = station(bound, &edge);
-        let router = station.router;
-        station.router = Arc::new(move || {
+        let room = station.room;
+        station.room = Arc::new(move || {
             sessions.open();
-            router()
+            room()
         });
         watch(&edge, process.shutdown.clone());
         process.serve(vec![station], readiness, std::future::pending()).await
@@ -67,7 +71,7 @@ pub(crate) fn url_of(bound: &Bound) -> String {
 /// Public HTTP on every thread.
 pub(crate) fn station(bound: Bound, edge: &Edge) -> Station {
     let edge = edge.clone();
-    Station { name: "http", bound, peers: Peers::Public, router: Arc::new(move || edge.router()) }
+    Station { name: "http", bound, peers: Peers::Public, room: Arc::new(move || Room::Edge(edge.service())) }
 }
 
 /// Whether the edge can serve.

@@ -5,7 +5,11 @@ use crate::{
     cli::serve,
     config::secret,
     exit::Failure,
-    host::{Station, connection::Peers, grpc},
+    host::{
+        Station,
+        connection::{Peers, Room},
+        grpc,
+    },
     ops::Readiness,
 };
 use executor::{Executor, Proxy};
@@ -37,7 +41,7 @@ pub(crate) fn run(options: serve::Executor) -> Result<(), Failure> {
             name: "executor",
             bound: process.bind(&options.executor_listen.executor_listen)?,
             peers: Peers::Internal,
-            router: Arc::new(move || routes.clone().into_axum_router()),
+            room: Arc::new(move || Room::Routes(routes.clone().into_axum_router())),
         };
         process.serve(vec![station], readiness, std::future::pending()).await
     })

@@ -5,7 +5,11 @@ use crate::{
     cli::serve,
     config::secret,
     exit::{self, Failure},
-    host::{Station, connection::Peers, grpc},
+    host::{
+        Station,
+        connection::{Peers, Room},
+        grpc,
+    },
     ops::Readiness,
 };
 use model::{Secret, fault::Chain, key::Keyring};
@@ -31,7 +35,7 @@ pub(crate) fn run(options: serve::Registry) -> Result<(), Failure> {
             name: "registry",
             bound: process.bind(&options.registry_listen.registry_listen)?,
             peers: Peers::Internal,
-            router: Arc::new(move || routes.clone().into_axum_router()),
+            room: Arc::new(move || Room::Routes(routes.clone().into_axum_router())),
         };
         let closing = close_at_shutdown(&registry, &process);
         let served = process.serve(vec![station], readiness, closing).await;

@@ -5,7 +5,11 @@ use crate::{
     cli::serve,
     demo,
     exit::Failure,
-    host::{Station, connection::Peers, grpc},
+    host::{
+        Station,
+        connection::{Peers, Room},
+        grpc,
+    },
     ops::Readiness,
 };
 use model::{Bearer, BearerKind, Secret};
@@ -96,6 +100,6 @@ fn internal(
         name,
         bound: process.bind(listen)?,
         peers: Peers::Internal,
-        router: Arc::new(move || routes.clone().into_axum_router()),
+        room: Arc::new(move || Room::Routes(routes.clone().into_axum_router())),
     })
 }

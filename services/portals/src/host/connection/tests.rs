@@ -5,7 +5,7 @@ use super::{
         pace::{HEAD, IDLE, LOOK, STALLED},
         shutdown::{Shutdown, Trigger},
     },
-    FAREWELL, Peers, protocol, serve,
+    FAREWELL, Peers, Room, protocol, serve,
 };
 use axum::{Router, body::Body, routing::get};
 use bytes::Bytes;
@@ -36,7 +36,7 @@ fn connect(wait: Duration, shutdown: Shutdown) -> (DuplexStream, JoinHandle<()>)
         )
         .route("/large", get(|| async { vec![b'x'; 1 << 20] }));
     let serving = tokio::spawn(async move {
-        serve(&protocol(Peers::Public), stream, Peers::Public, None, router, shutdown).await;
+        serve(&protocol(Peers::Public), stream, Peers::Public, None, Room::Routes(router), shutdown).await;
     });
     (caller, serving)
 }
@@ -121,7 +121,7 @@ async fn an_answer_behind_a_window_that_stays_shut_is_let_go_and_others_are_not(
     let (caller, stream) = duplex(1 << 20);
     let (_trigger, shutdown) = Trigger::new();
     tokio::spawn(async move {
-        serve(&protocol(Peers::Public), stream, Peers::Public, None, router, shutdown).await;
+        serve(&protocol(Peers::Public), stream, Peers::Public, None, Room::Routes(router), shutdown).await;
     });
     let (mut sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())

@@ -1,0 +1,154 @@
+//! The connections to one host that are free: taken newest first, given back when an answer has been read.
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::{
+    body::Incoming,
+    client::conn::{http1, http2},
+};
+use std::{
+    collections::VecDeque,
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+/// How long a connection stays without a request.
+const IDLE: Duration = Duration::from_secs(90);
+
+/// The free connections of one client; its clones share them.
+pub(super) struct Pool {
+    most: usize,
+    connections: Mutex<Connections>,
+}
+
+#[derive(Default)]
+struct Connections {
+    /// Of HTTP/1.1, longest idle first.
+    free: VecDeque<(Http1, Instant)>,
+    /// Of HTTP/2, which takes requests beside each other.
+    shared: Option<http2::SendRequest<Full<Bytes>>>,
+}
+
+/// A connection that takes a request.
+pub(super) enum Connection {
+    Http1(Http1),
+    Http2(http2::SendRequest<Full<Bytes>>),
+}
+
+/// A connection that takes one request at a time.
+pub(super) struct Http1 {
+    pub(super) sender: http1::SendRequest<Full<Bytes>>,
+    /// Whether it leads to a proxy, which is told the whole URI.
+    pub(super) proxied: bool,
+}
+
+/// The body of an answer. Once it has been read to its end, its connection is free again; dropped before, it ends it.
+pub struct Body {
+    incoming: Incoming,
+    lease: Option<(Http1, Arc<Pool>)>,
+}
+
+impl Pool {
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { most, connections: Mutex::default() })
+    }
+
+    /// A connection that takes a request now.
+    pub(super) fn take(&self) -> Option<Connection> {
+        let mut connections = self.lock();
+        connections.shared.take_if(|shared| shared.is_closed());
+        if let Some(shared) = &connections.shared {
+            return Some(Connection::Http2(shared.clone()));
+        }
+        let limit = Instant::now().checked_sub(IDLE);
+        while connections.free.front().is_some_and(|(_, since)| limit.is_some_and(|limit| *since < limit)) {
+            connections.free.pop_front();
+        }
+        // One whose task has not yet seen the end of its last answer keeps its place.
+        let mut unready = Vec::new();
+        let mut taken = None;
+        while let Some((connection, since)) = connections.free.pop_back() {
+            if connection.sender.is_ready() {
+                taken = Some(Connection::Http1(connection));
+                break;
+            }
+            if !connection.sender.is_closed() {
+                unready.push((connection, since));
+            }
+        }
+        connections.free.extend(unready.into_iter().rev());
+        taken
+    }
+
+    /// Lets others use a connection of HTTP/2 too.
+    pub(super) fn share(&self, connection: http2::SendRequest<Full<Bytes>>) {
+        self.lock().shared = Some(connection);
+    }
+
+    fn give_back(&self, connection: Http1) {
+        let mut connections = self.lock();
+        if connections.free.len() < self.most && !connection.sender.is_closed() {
+            connections.free.push_back((connection, Instant::now()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        // Each change is whole before anything can panic.
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Body {
+    pub(super) fn new(incoming: Incoming, lease: Option<(Http1, Arc<Pool>)>) -> Self {
+        let mut body = Self { incoming, lease };
+        if body.incoming.is_end_stream() {
+            body.ended();
+        }
+        body
+    }
+
+    fn ended(&mut self) {
+        if let Some((connection, pool)) = self.lease.take() {
+            pool.give_back(connection);
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.incoming).poll_frame(context);
+        let ended = match &polled {
+            Poll::Ready(Some(Ok(_))) => self.incoming.is_end_stream(),
+            Poll::Ready(None) => true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => false,
+        };
+        if ended {
+            self.ended();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Body").field(&self.incoming).finish()
+    }
+}
