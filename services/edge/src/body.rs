@@ -9,11 +9,6 @@ use model::{Fault, Reason, fault::Cause};
 use std::time::Duration;
 use tokio::time::{self, Instant};
 
-/// How long a body may take that trickles in: this, and more for each byte that has come.
-const GRACE: Duration = Duration::from_secs(10);
-/// The least rate in the long run.
-const BYTES_PER_SECOND: u32 = 16 << 10;
-
 /// How much of a refused request is read away, and for how long: any body that could have been right, whatever it is
 /// refused for, and one that is too large as far as many clients send it before they read.
 const DISCARDED: u64 = 4 << 20;
@@ -40,13 +35,11 @@ where
     if declared > u64::try_from(limits.bytes).unwrap_or(u64::MAX) {
         return Err(too_large(limits));
     }
-    let started = Instant::now();
+    let limit = Instant::now() + limits.time;
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {
         let received = first.len() + rest.len();
-        let earned = Duration::from_secs(1) * u32::try_from(received).unwrap_or(u32::MAX) / BYTES_PER_SECOND;
-        let limit = started + limits.time.min(GRACE + earned);
         let frame = match time::timeout_at(limit, body.frame()).await {
             Ok(None) => break,
             Ok(Some(Ok(frame))) => frame,

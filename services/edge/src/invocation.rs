@@ -61,19 +61,19 @@ struct Caller<'a> {
     parts: Parts,
 }
 
-/// Runs one invocation.
+/// Runs one invocation, whose caller wants to read `media_type`.
 pub(crate) async fn invoke<B>(
     edge: &Inner,
     id: &RequestId,
     peer: PeerAddress,
     name: PortalName,
     request: Request<B>,
+    media_type: HeaderValue,
 ) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
 {
     let (parts, mut body) = request.into_parts();
-    let media_type = media::answer_type(&parts.headers);
     let caller = Caller { edge, id, peer, name, parts };
     let mut rated = Rated::Not;
     let mut response = match caller.run(&mut body, &mut rated).await {
@@ -95,6 +95,7 @@ impl Caller<'_> {
         B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
     {
         let Self { edge, id, name, parts, .. } = self;
+        let arrived = Instant::now();
         let bearer = client::bearer(&parts.headers)?;
         let (key, authorization) = edge.authorizer.authorize(name, &bearer).await?;
         let limit = authorization.rate_limit;
@@ -116,7 +117,7 @@ impl Caller<'_> {
             grant: Arc::clone(&authorization.grant),
             operation_name: operation_name.clone(),
             variables: variables.clone(),
-            deadline: Instant::now() + authorization.timeout,
+            deadline: arrived + authorization.timeout,
             request_id: id.as_str().to_owned(),
         };
         let answer = execute(edge, name, &bearer, (key, authorization), call).await?;
@@ -125,10 +126,12 @@ impl Caller<'_> {
 
     /// Checks from where the call comes.
     fn let_in(&self, authorization: &Authorization) -> Result<(), Fault> {
+        if authorization.allowed.ranges().next().is_none() {
+            return Ok(());
+        }
         let address = client::address(self.peer, &self.parts.headers, &self.edge.config.trusted_proxies)?;
-        let restricted = authorization.allowed.ranges().next().is_some();
         // Nobody's address is in no range.
-        if restricted && !address.is_some_and(|address| authorization.allowed.allows(address)) {
+        if !address.is_some_and(|address| authorization.allowed.allows(address)) {
             return Err(Fault::new(
                 Reason::IpNotAllowed,
                 "the client's address is not in the portal's allowed ranges",

@@ -4,8 +4,6 @@ use crate::answer::JSON;
 use http::{HeaderMap, HeaderValue, header};
 
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
-const GRAPHQL_RESPONSE_UTF8: HeaderValue =
-    HeaderValue::from_static("application/graphql-response+json; charset=utf-8");
 
 /// What a request says of its body's media type.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,7 +39,9 @@ pub(crate) fn answer_type(headers: &HeaderMap) -> HeaderValue {
         }
     }
     match (graphql, json) {
-        (Some(graphql), json) if graphql > 0 && graphql >= json.unwrap_or(0) => GRAPHQL_RESPONSE_UTF8,
+        (Some(graphql), json) if graphql > 0 && graphql >= json.unwrap_or(0) => {
+            HeaderValue::from_static(GRAPHQL_RESPONSE)
+        }
         _ => JSON,
     }
 }
@@ -110,7 +110,7 @@ mod tests {
             (&["application/graphql-response+json;charset=utf-8;q=0.5, */*;q=0.1"], true),
         ] {
             let chosen = answer_type(&headers(header::ACCEPT, values));
-            assert_eq!(chosen == GRAPHQL_RESPONSE_UTF8, graphql, "{values:?}");
+            assert_eq!(chosen == HeaderValue::from_static(GRAPHQL_RESPONSE), graphql, "{values:?}");
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 use axum::Router;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
 use model::{
     Fault, Reason,
     fault::{Cause, Chain},
@@ -120,7 +120,7 @@ impl Service {
         B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Send + Unpin + 'static,
     {
         let span = tracing::info_span!("request", request_id = id.as_str());
-        let mut response = match head_refusal(request.uri(), request.headers()) {
+        let mut response = match head_refusal(request.version(), request.uri(), request.headers()) {
             Some(refusal) => answer::rest(refusal),
             None => {
                 let mut request = request.map(axum::body::Body::new);
@@ -153,15 +153,18 @@ async fn not_rest<B>(
 where
     B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
 {
-    if let Some(refusal) = head_refusal(request.uri(), request.headers()) {
+    if let Some(refusal) = head_refusal(request.version(), request.uri(), request.headers()) {
         return answer::graphql(refusal, media::answer_type(request.headers()));
     }
     let refusal = match invoked(request.uri().path()) {
         Some(name) if request.method() == Method::POST => {
             let wanted = media::answer_type(request.headers());
             // A panic is this call's failure and nobody else's on the connection.
-            let run = AssertUnwindSafe(invocation::invoke(edge, id, peer, name, request)).catch_unwind();
-            return run.await.unwrap_or_else(|_| answer::graphql(panicked().into(), wanted));
+            let run = invocation::invoke(edge, id, peer, name, request, wanted.clone());
+            return AssertUnwindSafe(run)
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| answer::graphql(panicked().into(), wanted));
         }
         Some(_) => {
             let fault = Fault::new(Reason::MethodNotAllowed, "a portal is invoked with POST");
@@ -196,7 +199,7 @@ fn is_rest(uri: &Uri) -> bool {
 }
 
 /// Refuses what is too large, or what somebody on the way may have read otherwise, before anything looks at it.
-fn head_refusal(uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
+fn head_refusal(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
     let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
     let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
     if headers.len() > MAX_FIELDS || fields.sum::<usize>() + target > MAX_HEAD_BYTES {
@@ -207,6 +210,10 @@ fn head_refusal(uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         return Some(ambiguous("Transfer-Encoding must be chunked alone"));
+    }
+    let (http1, absolute) = (version == Version::HTTP_11, uri.authority().is_some());
+    if http1 && !absolute && !headers.contains_key(header::HOST) {
+        return Some(ambiguous("Host must be given"));
     }
     for name in [header::HOST, header::TRANSFER_ENCODING] {
         if headers.get_all(&name).iter().nth(1).is_some() {

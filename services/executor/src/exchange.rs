@@ -77,7 +77,7 @@ impl Exchange {
         let response = match self.send(&sendable.body).await {
             Err(failure) if failure.retryable && self.may_retry(sendable.kind) => {
                 metrics::counter!("portals_executor_retries_total").increment(1);
-                self.send(&sendable.body).await?
+                Box::pin(self.send(&sendable.body)).await?
             }
             first => first?,
         };

@@ -152,11 +152,18 @@ impl Executor {
 
     /// Runs a call on this thread, or on the executor's own where this one runs no actors.
     pub(crate) async fn invoke(&self, invocation: Invocation) -> Result<Answer, Fault> {
-        if actix::Arbiter::try_current().is_some() {
-            return self.run(invocation).await;
+        match actix::Arbiter::try_current() {
+            Some(_) => self.run(invocation).await,
+            None => self.clone().run_elsewhere(invocation).await,
         }
-        let executor = self.clone();
-        self.0.thread.run(async move { executor.run(invocation).await }).await
+    }
+
+    /// Boxed, as all that is rare: a future has room for all that it may come to, and is moved with it.
+    fn run_elsewhere(self, invocation: Invocation) -> BoxFuture<'static, Result<Answer, Fault>> {
+        Box::pin(async move {
+            let executor = self.clone();
+            self.0.thread.run(async move { executor.run(invocation).await }).await
+        })
     }
 
     async fn run(&self, mut invocation: Invocation) -> Result<Answer, Fault> {

@@ -181,7 +181,7 @@ impl Client {
         loop {
             let (connection, fresh) = match host.pool.take() {
                 Some(connection) => (connection, false),
-                None => (host.connect().await?, true),
+                None => (Box::pin(host.connect()).await?, true),
             };
             match host.send_over(connection, request).await {
                 Ok(response) => return Ok(response),

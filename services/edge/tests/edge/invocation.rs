@@ -59,7 +59,7 @@ async fn the_caller_chooses_the_media_type_and_the_request_id() {
     request.headers_mut().insert("accept", "application/graphql-response+json".parse().unwrap());
     request.headers_mut().insert("x-request-id", "my~id".parse().unwrap());
     let reply = stage.ask(request).await;
-    assert_eq!(reply.header("content-type"), Some("application/graphql-response+json; charset=utf-8"));
+    assert_eq!(reply.header("content-type"), Some("application/graphql-response+json"));
     assert_eq!(reply.header("x-request-id"), Some("my~id"));
     for bad in ["", "a b", &"x".repeat(129)] {
         let mut request = stage.request(Method::POST, PATH, "{}");
@@ -73,7 +73,8 @@ async fn the_caller_chooses_the_media_type_and_the_request_id() {
 async fn methods_but_post_are_not_allowed() {
     let stage = Stage::open();
     for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "FOO"] {
-        let request = Request::builder().method(method).uri(PATH).body(Body::empty()).unwrap();
+        let request = Request::builder().method(method).uri(PATH).header("host", "portals.example");
+        let request = request.body(Body::empty()).unwrap();
         let reply = stage.ask(request).await;
         assert_eq!((reply.status.as_u16(), reply.header("allow")), (405, Some("POST")), "{method}");
         assert_eq!(reply.header("cache-control"), Some("no-store"), "{method}");

@@ -373,7 +373,8 @@ async fn a_body_is_read_from_those_alone_who_may_send_it() {
     });
     let reply = send(&stage, Method::POST, PORTALS, "{").await;
     assert_eq!(reply.status.as_u16(), 401);
-    let request = Request::builder().uri(PORTALS).body(Body::empty()).unwrap();
+    let request = Request::builder().uri(PORTALS).header("host", "portals.example");
+    let request = request.body(Body::empty()).unwrap();
     let reply = stage.ask(request).await;
     assert_eq!(
         (reply.status.as_u16(), reply.header("www-authenticate")),

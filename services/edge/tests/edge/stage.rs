@@ -87,6 +87,7 @@ impl Stage {
         Request::builder()
             .method(method)
             .uri(path)
+            .header("host", "portals.example")
             .header("authorization", format!("Bearer {}", self.token))
             .header("content-type", "application/json")
             .extension("192.0.2.1:4711".parse::<SocketAddr>().unwrap())

@@ -6,6 +6,7 @@ use super::{
     shutdown::Shutdown,
 };
 use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, SelectAll, StreamExt};
 use http::{HeaderValue, Request, Response, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -24,7 +25,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{self, MissedTickBehavior},
+    time::{self, Instant},
 };
 use tower::Service;
 
@@ -145,38 +146,57 @@ pub(crate) async fn serve<S>(
         }
     });
     let mut connection = pin!(protocol.serve_connection(stream, service));
-    let mut over = pin!(farewell(shutdown, peers, &pace));
-    let mut look = time::interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut events = events(shutdown, peers, &pace);
     let mut closing = false;
     loop {
-        tokio::select! {
+        let event = tokio::select! {
+            biased;
             // What a peer did wrong with its connection concerns nobody else.
             _ended = connection.as_mut() => return,
-            () = &mut over, if !closing => {
-                closing = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            now = look.tick() => {
+            Some(event) = events.next() => event,
+        };
+        let over = match event {
+            Event::Farewell => !closing,
+            Event::Look(now) => {
                 now.checked_sub(STALLED).into_iter().for_each(|limit| answers.let_go(limit));
-                if pace.is_over() {
-                    // An idle connection closes by itself now; one that is stuck is dropped at the next look.
-                    if closing { return }
-                    closing = true;
-                    connection.as_mut().graceful_shutdown();
-                }
+                pace.is_over()
             }
+        };
+        if over {
+            // An idle connection closes by itself now; one that is stuck is dropped at the next look.
+            if closing {
+                return;
+            }
+            closing = true;
+            connection.as_mut().graceful_shutdown();
         }
     }
 }
 
-/// Completes when the shutdown has begun and the connection should hear of it.
-async fn farewell(shutdown: Shutdown, peers: Peers, pace: &Pace) {
-    shutdown.begun().await;
-    // HTTP/2 has a word for it, and services of ours ask again.
-    if peers == Peers::Public && !pace.is_multiplexed() {
-        time::sleep(FAREWELL).await;
-    }
+/// What happens to a connection besides what comes on it.
+enum Event {
+    /// The shutdown has begun and the connection should hear of it.
+    Farewell,
+    /// It is time to look at the clock.
+    Look(Instant),
+}
+
+/// Seldom, and each is asked only when it has woken the connection: calls pay nothing for them.
+fn events(shutdown: Shutdown, peers: Peers, pace: &Arc<Pace>) -> SelectAll<BoxStream<'static, Event>> {
+    let pace = Arc::clone(pace);
+    let farewell = async move {
+        shutdown.begun().await;
+        // HTTP/2 has a word for it, and services of ours ask again.
+        if peers == Peers::Public && !pace.is_multiplexed() {
+            time::sleep(FAREWELL).await;
+        }
+        Event::Farewell
+    };
+    let looks = stream::unfold((), |()| async {
+        time::sleep(LOOK).await;
+        Some((Event::Look(Instant::now()), ()))
+    });
+    SelectAll::from_iter([stream::once(farewell).boxed(), looks.boxed()])
 }
 
 /// The body of a service's request: one that would never end by itself ends a little after the shutdown begins.
