@@ -11,6 +11,7 @@ pub(crate) mod crew;
 pub(crate) mod grpc;
 pub(crate) mod listener;
 pub(crate) mod pace;
+mod quiet;
 pub(crate) mod shutdown;
 
 pub(crate) use crew::{Crew, Station};

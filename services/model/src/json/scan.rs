@@ -162,9 +162,8 @@ fn plain(text: &[u8]) -> usize {
         return found;
     }
     let (blocks, _) = text.as_chunks::<BLOCK>();
-    let whole =
-        blocks.iter().take_while(|block| !block.iter().fold(false, |any, byte| any | is_special(*byte)));
-    let passed = whole.count() * BLOCK;
+    let marks = |block: &[u8; BLOCK]| block.iter().fold(0, |marks, byte| marks | mark(*byte));
+    let passed = blocks.iter().take_while(|block| marks(block) == 0).count() * BLOCK;
     let rest = text.get(passed..).unwrap_or_default();
     let (words, last) = rest.as_chunks();
     for (index, word) in words.iter().enumerate() {

@@ -4,6 +4,7 @@ use super::{
     address::Connections,
     connection::{self, Peers, Room},
     listener::ListeningSocket,
+    quiet::Quiet,
     shutdown::Shutdown,
 };
 use std::{
@@ -14,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    net::{TcpListener, TcpStream, UnixListener},
     sync::mpsc,
     time,
 };
@@ -32,7 +33,7 @@ enum Listener {
 
 enum Accepted {
     Tcp(TcpStream, SocketAddr),
-    Unix(UnixStream),
+    Unix(Quiet),
 }
 
 impl Listener {
@@ -46,7 +47,10 @@ impl Listener {
     async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => listener.accept().await.map(|(stream, peer)| Accepted::Tcp(stream, peer)),
-            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Quiet::new(stream).map(Accepted::Unix)
+            }
         }
     }
 }

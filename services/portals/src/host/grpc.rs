@@ -1,7 +1,10 @@
 //! gRPC services beside health and reflection, and the way to those of other processes.
 
+use super::quiet::Quiet;
 use crate::{config::Endpoint, exit::Failure};
-use std::time::Duration;
+use hyper_util::rt::TokioIo;
+use std::{path::PathBuf, time::Duration};
+use tokio::net::UnixStream;
 use tonic::{
     service::Routes,
     transport::{self, Channel},
@@ -52,7 +55,14 @@ pub(crate) fn check(endpoint: &Endpoint) -> Result<(), Failure> {
 
 /// A way to the service at `endpoint`, connected when it is first needed and again whenever it breaks.
 pub(crate) fn connect(endpoint: &Endpoint) -> Result<Channel, Failure> {
-    Ok(settings(endpoint)?.connect_lazy())
+    let settings = settings(endpoint)?;
+    let Some(path) = endpoint.as_str().strip_prefix("unix:").map(PathBuf::from) else {
+        return Ok(settings.connect_lazy());
+    };
+    Ok(settings.connect_with_connector_lazy(tower::service_fn(move |_| {
+        let path = path.clone();
+        async move { UnixStream::connect(path).await.and_then(Quiet::new).map(TokioIo::new) }
+    })))
 }
 
 /// A way to whichever of `endpoints` can be reached.
