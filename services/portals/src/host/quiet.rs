@@ -31,8 +31,7 @@ impl Quiet {
     ///
     /// When the runtime cannot take it.
     pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
-        let reading = AsyncFd::with_interest(stream.into_std()?, Interest::READABLE)?;
-        Ok(Self { reading, writing: None })
+        Ok(Self { reading: watch(stream.into_std()?, Interest::READABLE)?, writing: None })
     }
 
     fn write_with(
@@ -52,12 +51,20 @@ impl Quiet {
             let writing = match self.writing.take() {
                 Some(writing) => writing,
                 // Asked for only now, it is told at once where room has come meanwhile.
-                None => AsyncFd::with_interest(self.reading.get_ref().try_clone()?, Interest::WRITABLE)?,
+                None => watch(self.reading.get_ref().try_clone()?, Interest::WRITABLE)?,
             };
             let room = self.writing.insert(writing).poll_write_ready(context);
             ready!(room)?.clear_ready();
         }
     }
+}
+
+#[allow(
+    deprecated,
+    reason = "unsound for a type whose descriptor may change, which that of a stream never does"
+)]
+fn watch(stream: net::UnixStream, interest: Interest) -> io::Result<AsyncFd<net::UnixStream>> {
+    AsyncFd::with_interest(stream, interest)
 }
 
 impl AsyncRead for Quiet {
