@@ -24,7 +24,7 @@ fn data(name: &str) -> Option<Value> {
     match fs::read(&path) {
         Ok(bytes) => Some(serde_json::from_slice(&bytes).expect("the data is JSON")),
         Err(_) => {
-            eprintln!("SKIPPED: there is no {name} in ../shared/data");
+            house::skipped(format_args!("there is no {name} in ../shared/data"));
             None
         }
     }

@@ -69,7 +69,7 @@ fn powercut(folder: &Path) -> Option<PathBuf> {
     let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/tools/powercut.c");
     let library = folder.join("powercut.so");
     if !source.exists() {
-        eprintln!("SKIPPED: there is no ../shared/tools/powercut.c");
+        house::skipped("there is no ../shared/tools/powercut.c");
         return None;
     }
     let built = Command::new("cc")
@@ -79,7 +79,7 @@ fn powercut(folder: &Path) -> Option<PathBuf> {
         .arg("-ldl")
         .status();
     if !built.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: there is no C compiler for powercut.c");
+        house::skipped("there is no C compiler for powercut.c");
         return None;
     }
     Some(library)

@@ -15,7 +15,9 @@ async fn a_python_caller_with_reflection_gets_the_same_answer_as_over_http() {
         .output()
         .await;
     if !probe.is_ok_and(|probe| probe.status.success()) {
-        eprintln!("SKIPPED: {python} has no grpcio, grpcio-reflection and googleapis-common-protos");
+        house::skipped(format_args!(
+            "{python} has no grpcio, grpcio-reflection and googleapis-common-protos"
+        ));
         return;
     }
     for shape in [Shape::Up, Shape::Split { edges: 1 }] {

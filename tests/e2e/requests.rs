@@ -224,17 +224,44 @@ async fn headers_that_are_too_large_and_requests_with_two_lengths_are_refused() 
     let reply =
         door.send(Method::POST, "", &[("content-type", "application/json"), ("x-large", &large)], "{}").await;
     reply.expect_fault(431, "HEADERS_TOO_LARGE");
-    let two_lengths = format!(
+    assert_eq!(door.house.upstream.calls(), 0);
+    door.house.close().await;
+}
+
+#[tokio::test]
+async fn a_head_that_cannot_be_read_is_refused_in_the_same_words_as_any_other() {
+    let door = Door::open().await;
+    let begin = format!(
         "POST /organizations/acme/portals/door HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/json\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}",
+         Content-Type: application/json\r\n",
         door.token
     );
-    let mut stream = TcpStream::connect(door.house.public()).await.unwrap();
-    stream.write_all(two_lengths.as_bytes()).await.unwrap();
-    let mut answer = vec![0; 12];
-    stream.read_exact(&mut answer).await.unwrap();
-    let answer = String::from_utf8(answer).unwrap();
-    assert_eq!(answer, "HTTP/1.1 400", "two lengths are one too many");
+    let large = "x".repeat(70 << 10);
+    let many: String = (0..300).map(|number| format!("x-{number}: 1\r\n")).collect();
+    for (head, status, code) in [
+        (format!("{begin}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}"), 400, "BAD_REQUEST"),
+        (format!("{begin}Content-Length: two\r\n\r\n"), 400, "BAD_REQUEST"),
+        (format!("{begin}folded: 1\r\n 2\r\n\r\n"), 400, "BAD_REQUEST"),
+        ("\u{16}\u{3}\u{1} TLS, perhaps\r\n\r\n".to_owned(), 400, "BAD_REQUEST"),
+        (format!("{begin}{many}\r\n"), 431, "HEADERS_TOO_LARGE"),
+        (format!("{begin}x-large: {large}\r\n\r\n"), 431, "HEADERS_TOO_LARGE"),
+        (format!("POST /{large} HTTP/1.1\r\nHost: x\r\n\r\n"), 431, "HEADERS_TOO_LARGE"),
+    ] {
+        let mut stream = TcpStream::connect(door.house.public()).await.unwrap();
+        // The answer may come before all is written.
+        let _end = stream.write_all(head.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _end = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8(answer).unwrap();
+        let shown: String = head.chars().take(60).collect();
+        let (fields, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{shown}: {answer}"));
+        assert!(fields.starts_with(&format!("HTTP/1.1 {status} ")), "{shown}: {answer}");
+        for field in ["x-request-id: ", "cache-control: no-store", "connection: close", "date: "] {
+            assert!(fields.contains(&format!("\r\n{field}")), "{shown}: {answer}");
+        }
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["errors"][0]["extensions"]["code"], code, "{shown}");
+    }
     assert_eq!(door.house.upstream.calls(), 0);
     door.house.close().await;
 }

@@ -15,7 +15,7 @@ use crate::{
 use axum::Router;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use model::{
     Fault, Reason,
     fault::{Cause, Chain},
@@ -94,25 +94,38 @@ impl Service {
         B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Send + Unpin + 'static,
     {
         let started = Instant::now();
-        let (edge, id, peer) = (&*self.edge, RequestId::of(request.headers()), PeerAddress(peer));
+        let (id, peer) = (RequestId::of(request.headers()), PeerAddress(peer));
         let mut response = match is_rest(request.uri()) {
             // Seldom, and so not to be carried along by all the others.
             true => Box::pin(self.manage(&id, peer, request)).await,
             false => {
-                let mut response = not_rest(edge, &id, peer, request).await;
-                let failure = response.extensions_mut().remove::<Failure>();
-                if let Some(Failure(fault)) = &failure {
-                    log(&id, fault);
-                }
-                let code = failure.map(|Failure(fault)| answer::told(&fault).0.code());
-                edge.metrics.invocation(response.status(), code, started.elapsed());
-                response
+                let response = not_rest(&self.edge, &id, peer, request).await;
+                return self.finish(started, id, response);
             }
         };
-        let headers = response.headers_mut();
-        headers.insert(REQUEST_ID, id.0);
-        headers.insert(header::CACHE_CONTROL, NO_STORE);
+        mark(response.headers_mut(), id);
         response
+    }
+
+    /// Logs and counts what is no management.
+    fn finish(&self, started: Instant, id: RequestId, mut response: Response<Body>) -> Response<Body> {
+        let failure = response.extensions_mut().remove::<Failure>();
+        if let Some(Failure(fault)) = &failure {
+            log(&id, fault);
+        }
+        let code = failure.map(|Failure(fault)| answer::told(&fault).0.code());
+        self.edge.metrics.invocation(response.status(), code, started.elapsed());
+        mark(response.headers_mut(), id);
+        response
+    }
+
+    /// The answer to a request of which not even the head could be read; `status` says why.
+    pub fn unread(&self, status: StatusCode) -> Response<Body> {
+        let refusal = match status {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG => too_large(),
+            _ => ambiguous("the request's head is not that of an HTTP/1.1 request"),
+        };
+        self.finish(Instant::now(), RequestId(RequestId::made()), answer::graphql(refusal, answer::JSON))
     }
 
     async fn manage<B>(&self, id: &RequestId, peer: PeerAddress, request: Request<B>) -> Response<Body>
@@ -141,6 +154,12 @@ impl Service {
         }
         response
     }
+}
+
+/// Writes what every answer has.
+fn mark(headers: &mut HeaderMap, id: RequestId) {
+    headers.insert(REQUEST_ID, id.0);
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
 }
 
 /// An invocation, or what nobody expects here.
@@ -203,8 +222,7 @@ fn head_refusal(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Refu
     let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
     let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
     if headers.len() > MAX_FIELDS || fields.sum::<usize>() + target > MAX_HEAD_BYTES {
-        let message = "the request's target and header fields are too large";
-        return Some(Refusal::new(Fault::new(Reason::HeadersTooLarge, message), Headers::Close));
+        return Some(too_large());
     }
     // A Content-Length beside it is gone by now: hyper lets the coding count and closes after the answer (RFC 9112, 6.3).
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
@@ -223,6 +241,11 @@ fn head_refusal(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Refu
     None
 }
 
+fn too_large() -> Refusal {
+    let message = "the request's target and header fields are too large";
+    Refusal::new(Fault::new(Reason::HeadersTooLarge, message), Headers::Close)
+}
+
 fn ambiguous(message: &'static str) -> Refusal {
     Refusal::new(Fault::new(Reason::BadRequest, message), Headers::Close)
 }
@@ -231,7 +254,7 @@ fn ambiguous(message: &'static str) -> Refusal {
 fn log(id: &RequestId, fault: &Fault) {
     let (request_id, code, error) = (id.as_str(), fault.reason().code(), Chain(fault));
     let status = answer::status(fault.reason());
-    if status == http::StatusCode::INTERNAL_SERVER_ERROR {
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(request_id, code, error = %error, "call failed");
     } else if status.is_server_error() {
         tracing::warn!(request_id, code, error = %error, "call failed");

@@ -13,6 +13,7 @@ pub(crate) mod listener;
 pub(crate) mod pace;
 mod quiet;
 pub(crate) mod shutdown;
+mod unread;
 
 pub(crate) use crew::{Crew, Station};
 pub(crate) use listener::Bound;

@@ -12,7 +12,7 @@ mod search;
 mod upstream;
 
 pub use client::{Client, Reply};
-pub use house::{ADMIN_TOKEN, CREDENTIAL, House, Shape, until};
+pub use house::{ADMIN_TOKEN, CREDENTIAL, House, Shape, skipped, until};
 pub use process::Process;
 pub use search::Secrets;
 pub use upstream::{Heard, Upstream};

@@ -4,6 +4,7 @@ use super::{
     answering::{Answers, Calling},
     pace::{LOOK, Pace, STALLED},
     shutdown::Shutdown,
+    unread::Answered,
 };
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, SelectAll, StreamExt};
@@ -124,7 +125,11 @@ pub(crate) async fn serve<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let pace = Arc::new(Pace::new());
-    let stream = TokioIo::new(Paced { stream, pace: Arc::clone(&pace) });
+    let edge = match &room {
+        Room::Edge(service) => Some(service.clone()),
+        Room::Routes(_) => None,
+    };
+    let stream = TokioIo::new(Answered::new(Paced { stream, pace: Arc::clone(&pace) }, edge));
     let at = Arc::clone(&pace);
     let answers = Answers::default();
     let begun_answers = answers.clone();

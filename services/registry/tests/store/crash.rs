@@ -6,6 +6,7 @@ use crate::{
 };
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -119,7 +120,8 @@ fn a_sync_that_fails_ends_the_process_and_loses_nothing_that_was_acknowledged() 
 fn powercut(work: &Path) -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/tools/powercut.c");
     if !source.exists() {
-        eprintln!("SKIPPED: there is no {}, so no disk can fail", source.display());
+        let _gone =
+            writeln!(std::io::stderr(), "SKIPPED: there is no {}, so no disk can fail", source.display());
         return None;
     }
     let library = work.join("powercut.so");
@@ -132,7 +134,8 @@ fn powercut(work: &Path) -> Option<PathBuf> {
     match built {
         Ok(status) if status.success() => Some(library),
         failed => {
-            eprintln!("SKIPPED: cc did not build {}: {failed:?}", source.display());
+            let _gone =
+                writeln!(std::io::stderr(), "SKIPPED: cc did not build {}: {failed:?}", source.display());
             None
         }
     }
