@@ -24,4 +24,5 @@ mod upstream;
 pub use config::{Config, Stage, StageObserver};
 pub use executor::{Executor, OpenError, open};
 pub use outbound::Proxy;
+pub use portal::{Portal, Sendable};
 pub use service::Service;

@@ -12,7 +12,7 @@ use proto::grant::{DocumentClaim, UnreadableClaim};
 use std::{borrow::Cow, collections::HashMap};
 
 /// A portal revision, ready to be called.
-pub(crate) struct Portal {
+pub struct Portal {
     operations: Vec<Prepared>,
     fragments: Vec<String>,
     by_name: HashMap<String, usize>,
@@ -30,18 +30,22 @@ struct Prepared {
 const MAX_OPENINGS_BYTES: usize = 256 << 10;
 
 /// What is sent upstream.
-pub(crate) struct Sendable {
+pub struct Sendable {
     /// The request's body.
-    pub(crate) body: Bytes,
+    pub body: Bytes,
     /// Whether it may be sent twice.
-    pub(crate) kind: OperationKind,
+    pub kind: OperationKind,
     /// The variables that were left out.
-    pub(crate) ignored: Vec<String>,
+    pub ignored: Vec<String>,
 }
 
 impl Portal {
     /// Compiles a document as the grant carries it.
-    pub(crate) fn compile(document: DocumentClaim) -> Result<Self, UnreadableClaim> {
+    ///
+    /// # Errors
+    ///
+    /// `UnreadableClaim` for what no registry has written.
+    pub fn compile(document: DocumentClaim) -> Result<Self, UnreadableClaim> {
         let DocumentClaim { operations: claims, fragments } = document;
         let mut operations = Vec::with_capacity(claims.len());
         let mut left = MAX_OPENINGS_BYTES;
@@ -70,7 +74,7 @@ impl Portal {
     ///
     /// `BadRequest`, `OperationNameRequired`, `OperationNotFound`, `VariablesInvalid`; the first that applies in
     /// this order.
-    pub(crate) fn prepare(
+    pub fn prepare(
         &self,
         name: Option<&str>,
         extra: ExtraVariables,
