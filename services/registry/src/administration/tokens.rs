@@ -18,7 +18,7 @@ use serde_json::json;
 use std::time::SystemTime;
 use uuid::Uuid;
 
-/// The most live tokens of a portal.
+/// The most live tokens of a portal; those that have expired do not count.
 const MAX_TOKENS: usize = 100;
 
 /// Makes a token within a change; the bearer is for the one answer that tells it.
@@ -84,10 +84,18 @@ impl Administration<'_> {
         let plan = || {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
             let portal = self.portal(&request.organization, &request.portal)?;
-            if self.catalog.tokens_up_to(portal.uuid, MAX_TOKENS)? >= MAX_TOKENS {
+            let all = Window { skip: 0, limit: MAX_TOKENS };
+            let listed = self.catalog.tokens(portal.uuid, all, MAX_TOKENS)?.items;
+            let (expired, live): (Vec<_>, Vec<_>) =
+                listed.into_iter().partition(|token| token.has_expired(now));
+            if live.len() >= MAX_TOKENS {
                 return Err(invalid(format_args!(
-                    "the portal has {MAX_TOKENS} tokens, which is the most: revoke one first"
+                    "the portal has {MAX_TOKENS} live tokens, which is the most: revoke one first"
                 )));
+            }
+            // Nobody can use these any more: they need no place, and no later mint has to pass them over.
+            for token in expired {
+                draft.delete(table::token_order(portal.uuid, token.uuid));
             }
             let description = request.description.clone();
             let (bearer, token) = mint(&mut draft, &portal, description, expires_at, now.into());
@@ -134,5 +142,125 @@ impl Administration<'_> {
             Ok(Plan::Write(draft.record(caller, now, happening), ()))
         };
         self.withdraw(&request.organization, plan).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Config, FirstOrganization, Opened, Registry, authorize::authorize, caller::operator_token,
+        grant::Signer, open, usage::Usage,
+    };
+    use model::{Secret, key::Keyring};
+    use std::{path::Path, time::Duration};
+
+    const NOBODY_MAY_CALL: &str = "the token is missing, malformed, unknown, expired or revoked";
+
+    fn keyring() -> Keyring {
+        Keyring::parse(&Secret::new("cG9ydGFscyBwb3J0YWxzIHBvcnRhbHMgcG9ydGFscyE=")).unwrap()
+    }
+
+    fn caller() -> Caller {
+        Caller::operator(operator_token(Uuid::now_v7()))
+    }
+
+    /// A registry with the portal `acme/viewer`, which has the token of its making.
+    async fn registry(folder: &Path) -> Registry {
+        let config = Config {
+            data_dir: folder.to_owned(),
+            keyring: keyring(),
+            edge_key: Secret::new("an-edge-key"),
+            admin_token: None,
+            first_organization: Some(FirstOrganization {
+                slug: "acme".to_owned(),
+                upstream_url: "http://upstream.example/".to_owned(),
+                upstream_token: None,
+            }),
+            sole_edge: true,
+            min_free_bytes: 0,
+        };
+        let Opened { registry, .. } = open(config).await.unwrap();
+        let request = v1::CreatePortalRequest {
+            organization: "acme".to_owned(),
+            name: "Viewer".to_owned(),
+            query: "{ me }".to_owned(),
+            ..Default::default()
+        };
+        registry.administration().create_portal(&caller(), request).await.unwrap();
+        registry
+    }
+
+    /// As many tokens as `ends` says, without asking whether there is room.
+    async fn minted(registry: &Registry, ends: &[SystemTime]) -> Vec<Bearer> {
+        let administration = registry.administration();
+        let plan = || {
+            let mut draft = Draft::of(administration.catalog, "acme")?;
+            let portal = administration.portal("acme", "viewer")?;
+            let now = Moment::now();
+            let mint = |end: &SystemTime| mint(&mut draft, &portal, None, Some((*end).into()), now).0;
+            let bearers: Vec<_> = ends.iter().map(mint).collect();
+            let happening = Happening {
+                r#type: "PORTAL_TOKEN_CREATED",
+                subject: "portal_token",
+                uuid: portal.uuid,
+                name: "",
+                data: json!({}),
+            };
+            Ok(Plan::Write(draft.record(&caller(), now, happening), bearers))
+        };
+        administration.turns.change(administration.catalog, "acme", plan).await.unwrap().0
+    }
+
+    fn request(expires_at: Option<SystemTime>) -> v1::CreatePortalTokenRequest {
+        v1::CreatePortalTokenRequest {
+            organization: "acme".to_owned(),
+            portal: "viewer".to_owned(),
+            description: None,
+            expires_at: expires_at.map(time::write),
+        }
+    }
+
+    fn listed(registry: &Registry) -> u64 {
+        let request = v1::ListPortalTokensRequest {
+            organization: "acme".to_owned(),
+            portal: "viewer".to_owned(),
+            page: None,
+        };
+        registry.administration().list_tokens(&request, Window { skip: 0, limit: 1 }).unwrap().total
+    }
+
+    #[tokio::test]
+    async fn a_token_is_refused_from_the_moment_of_its_expiry() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = registry(folder.path()).await;
+        let end = SystemTime::from(Moment::now()) + Duration::from_secs(3_600);
+        let bearers = minted(&registry, &[end]).await;
+        let bearer = bearers[0].expose();
+        let (signer, usage) = (Signer::new(&keyring()), Usage::default());
+        let at = |now| authorize(registry.catalog(), &signer, &usage, ("acme", "viewer", bearer), now);
+
+        assert!(at(end - Duration::from_secs(2)).unwrap().expires_at <= end);
+        for now in [end, end + Duration::from_millis(1), end + Duration::from_secs(86_400)] {
+            let Err(fault) = at(now) else { panic!("a grant at {now:?}") };
+            assert_eq!((fault.reason(), fault.message()), (Reason::Unauthenticated, NOBODY_MAY_CALL));
+        }
+    }
+
+    #[tokio::test]
+    async fn tokens_that_have_expired_take_no_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = registry(folder.path()).await;
+        let past = SystemTime::now() - Duration::from_secs(1);
+        minted(&registry, &[past; MAX_TOKENS - 1]).await;
+        assert_eq!(listed(&registry), 100);
+
+        registry.administration().create_token(&caller(), request(None)).await.unwrap();
+
+        assert_eq!(listed(&registry), 2, "the portal's first and the new one");
+        let later = SystemTime::now() + Duration::from_secs(3_600);
+        minted(&registry, &[later; MAX_TOKENS - 2]).await;
+        let fault = registry.administration().create_token(&caller(), request(None)).await.unwrap_err();
+        assert!(fault.message().contains("revoke one first"), "{fault}");
     }
 }
