@@ -126,6 +126,15 @@ async fn the_client_commands_manage_and_call() {
     let answer = client(&url, token, &["invoke", "acme", "who"]).await;
     assert_eq!(stdout(&answer), "{\"data\":{\"ok\":true}}\n");
 
+    for elsewhere in [&["org", "delete", "acme/portals/who"][..], &["portal", "delete", "acme", "who?x=1"]] {
+        let refused = run(elsewhere).await;
+        assert_eq!(refused.status.code(), Some(1), "{elsewhere:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("404"), "{elsewhere:?}: {refused:?}");
+    }
+    assert_eq!(client(&url, token, &["invoke", "acme", "who?x=1"]).await.status.code(), Some(1));
+    assert_eq!(run(&["portal", "delete", "acme", ".."]).await.status.code(), Some(64));
+    stdout(&client(&url, token, &["invoke", "acme", "who"]).await);
+
     let refused = client(&url, token, &["invoke", "acme", "who", "--var", "a=b"]).await;
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("VARIABLES_INVALID"));

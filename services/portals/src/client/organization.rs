@@ -1,6 +1,6 @@
 //! `portals org`: organizations and their upstreams.
 
-use super::{api::Api, output};
+use super::{api::Api, output, segment};
 use crate::{
     cli::manage::{Org, OrgAction, OrgProperties},
     config::secret,
@@ -26,14 +26,14 @@ pub(crate) fn run(command: Org) -> Result<(), Failure> {
             }
             OrgAction::List => output::table(&api, &api.list(PATH).await?, &COLUMNS),
             OrgAction::Show { slug } => {
-                output::show(&api, &api.manage(Method::GET, &path(&slug), &[], None).await?)
+                output::show(&api, &api.manage(Method::GET, &path(&slug)?, &[], None).await?)
             }
             OrgAction::Update { slug, properties } => {
                 let body = Value::Object(read(properties)?);
-                output::show(&api, &api.manage(Method::PATCH, &path(&slug), &[], Some(&body)).await?)
+                output::show(&api, &api.manage(Method::PATCH, &path(&slug)?, &[], Some(&body)).await?)
             }
             OrgAction::Delete { slug } => {
-                api.manage(Method::DELETE, &path(&slug), &[], None).await?;
+                api.manage(Method::DELETE, &path(&slug)?, &[], None).await?;
                 exit::print(&format!("deleted {slug}\n"));
                 Ok(())
             }
@@ -41,8 +41,8 @@ pub(crate) fn run(command: Org) -> Result<(), Failure> {
     })
 }
 
-fn path(slug: &str) -> String {
-    format!("{PATH}/{slug}")
+fn path(slug: &str) -> Result<String, Failure> {
+    Ok(format!("{PATH}/{}", segment(slug)?))
 }
 
 /// The properties that were given, as the API names them.
