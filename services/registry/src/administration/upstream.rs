@@ -18,8 +18,9 @@ const MAX_HEADERS_BYTES: usize = 16 << 10;
 const TIMEOUT_SECONDS: RangeInclusive<u32> = 1..=300;
 const MAX_RATE_LIMIT: u32 = 1_000_000;
 
-/// Fields that are the connection's, the body's or the credential's.
+/// Fields that are the connection's, the body's or the credential's, or say which answers can be read.
 const RESERVED: &[&str] = &[
+    "accept",
     "accept-encoding",
     "authorization",
     "connection",
@@ -187,9 +188,12 @@ mod tests {
             read_headers(&mut problems, v1::Headers { headers: fields.iter().map(header).collect() });
             problems.verdict()
         };
-        assert!(fields(&[("X-Team", "ci"), ("x-other", "")]).is_ok());
+        assert!(fields(&[("X-Team", "ci"), ("x-other", ""), ("User-Agent", "theirs")]).is_ok());
         for bad in [
             &[("Host", "a")][..],
+            &[("Accept", "text/plain")],
+            &[("accept-encoding", "identity")],
+            &[("Content-Type", "text/plain")],
             &[("AUTHORIZATION", "Bearer canary")],
             &[("Transfer-Encoding", "chunked")],
             &[("X Team", "ci")],
