@@ -14,6 +14,8 @@ mod tokens;
 mod upstream;
 mod wire;
 
+pub use upstream::{check_upstream_token, check_upstream_url};
+
 use crate::{
     catalog::Catalog,
     change::{Plan, Turns},

@@ -49,7 +49,7 @@ pub(crate) struct Reply {
 impl Api {
     /// The house that the flags name.
     pub(crate) fn new(server: Server) -> Result<Self, Failure> {
-        let token = secret::read("token", server.token, server.token_file.as_deref())?;
+        let token = secret::read("token", server.token, server.token_file)?;
         let roots = server.ca.map(|path| authorities("ca", &path)).transpose()?.unwrap_or_default();
         let config = outbound::Config { roots, proxy: proxy()?, ..outbound::Config::default() };
         Self::open(server.url, token, config, server.json)

@@ -48,7 +48,7 @@ fn path(slug: &str) -> Result<String, Failure> {
 /// The properties that were given, as the API names them.
 fn read(given: OrgProperties) -> Result<Map<String, Value>, Failure> {
     let token = given.upstream_token;
-    let token = secret::read("upstream-token", token.upstream_token, token.upstream_token_file.as_deref())?;
+    let token = secret::read("upstream-token", token.upstream_token, token.upstream_token_file)?;
     let mut headers = Map::new();
     for header in &given.upstream_headers {
         let Some((name, value)) = header.split_once(':') else {

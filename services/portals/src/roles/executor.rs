@@ -27,7 +27,7 @@ const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 /// Runs an executor until a signal.
 pub(crate) fn run(options: serve::Executor) -> Result<(), Failure> {
     let key = options.secret_key;
-    let key = secret::read("secret-key", key.secret_key, key.secret_key_file.as_deref())?.ok_or_else(|| {
+    let key = secret::read("secret-key", key.secret_key, key.secret_key_file)?.ok_or_else(|| {
         Failure::usage("--secret-key is missing: an executor must be given the registry's (PORTALS_SECRET_KEY, or a file)")
     })?;
     let config = Outbound::read(&options.outbound)?.with(secret::keyring(&key)?);
