@@ -84,6 +84,7 @@ fn a_bad_configuration_is_refused_in_one_line_before_anything_happens() {
         ),
         (&["up", "--upstream-ca", "missing"], &[], "missing"),
         (&["up"], &[("HTTPS_PROXY", "socks5://a:1")], "HTTPS_PROXY"),
+        (&["up"], &[("HTTPS_PROXY", ""), ("https_proxy", "socks5://a:1")], "HTTPS_PROXY"),
         (&edge, &[], "--edge-key"),
         (&["edge", "--registry", "https://a:1", "--executor", "http://b:2"], &[], "--registry"),
         (&["edge", "--registry", "http://a:1"], &[("PORTALS_EDGE_KEY", EDGE_KEY)], "--executor"),

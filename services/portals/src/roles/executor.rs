@@ -92,10 +92,9 @@ pub(crate) fn open(config: executor::Config) -> Result<Executor, Failure> {
 
 /// The proxies that the environment names, in upper or lower case.
 pub(crate) fn proxy() -> Result<Proxy, Failure> {
-    let read = |name: &str| {
-        let lower = std::env::var(name.to_ascii_lowercase());
-        std::env::var(name).or(lower).unwrap_or_default()
-    };
+    // An empty one says nothing, as elsewhere: it hides no other.
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let read = |name: &str| set(name).or_else(|| set(&name.to_ascii_lowercase())).unwrap_or_default();
     let no_proxy = format!("{LOOPBACK},{}", read("NO_PROXY"));
     Proxy::new(&read("HTTPS_PROXY"), &read("HTTP_PROXY"), &no_proxy)
         .map_err(|error| Failure::usage(format!("HTTPS_PROXY or HTTP_PROXY: {error}")))
