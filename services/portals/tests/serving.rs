@@ -151,6 +151,34 @@ async fn the_client_commands_manage_and_call() {
 }
 
 #[tokio::test]
+async fn json_is_all_that_a_command_prints_where_it_is_wanted() {
+    let house = House::open(PORTALS, Shape::Up, &[]).await;
+    let (url, upstream) = (house.url(""), house.upstream.url());
+    let run = async |arguments: &[&str]| client(&url, ADMIN_TOKEN, arguments).await;
+    stdout(&run(&["org", "create", "acme", "--upstream-url", &upstream]).await);
+    let token = house.portal("acme", "who", DOCUMENT, json!({})).await;
+    let tokens = stdout(&run(&["token", "list", "acme", "who", "--json"]).await);
+    let tokens: Value = serde_json::from_str(&tokens).unwrap();
+    let uuid = tokens[0]["uuid"].as_str().unwrap();
+
+    let refused = client(&url, &token, &["portal", "show", "acme", "who", "--json"]).await;
+    assert_eq!((refused.status.code(), refused.stderr.len()), (Some(1), 0), "{refused:?}");
+    let said: Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert!(said["message"].is_string(), "{said}");
+    for removed in [
+        &["token", "revoke", "acme", "who", uuid, "--json"][..],
+        &["portal", "delete", "acme", "who", "--json"],
+        &["org", "delete", "acme", "--json"],
+    ] {
+        assert_eq!(stdout(&run(removed).await), "", "{removed:?}");
+        let again = run(removed).await;
+        assert_eq!((again.status.code(), again.stderr.len()), (Some(1), 0), "{again:?}");
+        let said: Value = serde_json::from_slice(&again.stdout).unwrap();
+        assert!(said["message"].as_str().unwrap().starts_with("No "), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn the_demo_prints_calls_that_work_however_often_it_is_run() {
     let house = House::open(PORTALS, Shape::Up, &[]).await;
     let folder = tempfile::tempdir().unwrap();

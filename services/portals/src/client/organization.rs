@@ -4,7 +4,7 @@ use super::{api::Api, output, segment};
 use crate::{
     cli::manage::{Org, OrgAction, OrgProperties},
     config::secret,
-    exit::{self, Failure},
+    exit::Failure,
 };
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -34,7 +34,7 @@ pub(crate) fn run(command: Org) -> Result<(), Failure> {
             }
             OrgAction::Delete { slug } => {
                 api.manage(Method::DELETE, &path(&slug)?, &[], None).await?;
-                exit::print(&format!("deleted {slug}\n"));
+                output::done(&api, &format!("deleted {slug}"));
                 Ok(())
             }
         }

@@ -3,7 +3,7 @@
 use super::{api::Api, input, output, segment};
 use crate::{
     cli::manage::{ExtraVariables, Portal, PortalAction, PortalProperties},
-    exit::{self, Failure},
+    exit::Failure,
 };
 use http::{Method, header};
 use serde_json::{Map, Value, json};
@@ -36,7 +36,7 @@ pub(crate) fn run(command: Portal) -> Result<(), Failure> {
             }
             PortalAction::Delete { organization, portal } => {
                 api.manage(Method::DELETE, &path(&organization, &portal)?, &[], None).await?;
-                exit::print(&format!("deleted {portal}\n"));
+                output::done(&api, &format!("deleted {portal}"));
                 Ok(())
             }
         }

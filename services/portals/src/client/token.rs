@@ -3,7 +3,7 @@
 use super::{api::Api, output, segment};
 use crate::{
     cli::manage::{Token, TokenAction},
-    exit::{self, Failure},
+    exit::Failure,
 };
 use http::Method;
 use serde_json::json;
@@ -26,7 +26,7 @@ pub(crate) fn run(command: Token) -> Result<(), Failure> {
             TokenAction::Revoke { organization, portal, uuid } => {
                 let path = format!("{}/{}", path(&organization, &portal)?, segment(&uuid)?);
                 api.manage(Method::DELETE, &path, &[], None).await?;
-                exit::print(&format!("revoked {uuid}\n"));
+                output::done(&api, &format!("revoked {uuid}"));
                 Ok(())
             }
         }
