@@ -118,9 +118,10 @@ async fn the_client_commands_manage_and_call() {
 
     stdout(&run(&["org", "create", "acme", "--upstream-url", &upstream, "--rate-limit", "0"]).await);
     assert!(stdout(&run(&["org", "list"]).await).contains("acme"));
-    let made =
-        stdout(&run(&["portal", "create", "acme", "--name", "Who", "--query", DOCUMENT, "--json"]).await);
+    let create = ["portal", "create", "acme", "--name", "Who", "--query", DOCUMENT, "--json"];
+    let made = stdout(&run(&[&create[..], &["--user-invokable", "true"]].concat()).await);
     let made: Value = serde_json::from_str(&made).unwrap();
+    assert_eq!(made["user_invokable"], true);
     let token = made["token"].as_str().unwrap();
     house.secrets.add(token);
     let answer = client(&url, token, &["invoke", "acme", "who"]).await;
@@ -141,6 +142,9 @@ async fn the_client_commands_manage_and_call() {
     let stale = run(&["portal", "update", "acme", "who", "--description", "x", "--if-revision", "9"]).await;
     assert_eq!(stale.status.code(), Some(1));
     stdout(&run(&["portal", "update", "acme", "who", "--description", "x", "--if-revision", "1"]).await);
+    let shut = ["portal", "update", "acme", "who", "--user-invokable", "false", "--json"];
+    let changed: Value = serde_json::from_str(&stdout(&run(&shut).await)).unwrap();
+    assert_eq!((&changed["user_invokable"], &changed["description"]), (&json!(false), &json!("x")));
     let tokens = stdout(&run(&["token", "list", "acme", "who", "--json"]).await);
     let tokens: Value = serde_json::from_str(&tokens).unwrap();
     stdout(&run(&["token", "revoke", "acme", "who", tokens[0]["uuid"].as_str().unwrap()]).await);

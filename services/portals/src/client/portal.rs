@@ -64,6 +64,7 @@ fn read(given: PortalProperties) -> Result<Map<String, Value>, Failure> {
         ("query", query.map(Value::from)),
         ("description", given.description.map(Value::from)),
         ("allowed_ip_addresses", given.allowed_ip_addresses.map(Value::from)),
+        ("user_invokable", given.user_invokable.map(Value::from)),
         ("extra_variables", extra),
     ];
     Ok(properties.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
