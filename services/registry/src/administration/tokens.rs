@@ -74,7 +74,7 @@ impl Administration<'_> {
         let now = SystemTime::now();
         let expires_at = match request.expires_at.map(time::read) {
             None => None,
-            Some(Some(end)) if end > now && jiff::Timestamp::try_from(end).is_ok() => Some(Moment::from(end)),
+            Some(Some(end)) if end > now && time::text(end).is_some() => Some(Moment::from(end)),
             Some(_) => {
                 problems.add("expires_at must be a time in the future");
                 None
@@ -101,7 +101,7 @@ impl Administration<'_> {
             let (bearer, token) = mint(&mut draft, &portal, description, expires_at, now.into());
             let data = json!({
                 "portal": {"uuid": portal.uuid, "slug": portal.slug},
-                "expires_at": expires_at.and_then(|at| jiff::Timestamp::try_from(SystemTime::from(at)).ok()).map(|at| at.to_string()),
+                "expires_at": expires_at.and_then(|at| time::text(at.into())),
             });
             let happening = Happening {
                 r#type: "PORTAL_TOKEN_CREATED",
@@ -149,47 +149,15 @@ impl Administration<'_> {
 mod tests {
     use super::*;
     use crate::{
-        Config, FirstOrganization, Opened, Registry, authorize::authorize, caller::operator_token,
-        grant::Signer, open, usage::Usage,
+        Registry,
+        administration::desk::{keyring, operator, registry},
+        authorize::authorize,
+        grant::Signer,
+        usage::Usage,
     };
-    use model::{Secret, key::Keyring};
-    use std::{path::Path, time::Duration};
+    use std::time::Duration;
 
     const NOBODY_MAY_CALL: &str = "the token is missing, malformed, unknown, expired or revoked";
-
-    fn keyring() -> Keyring {
-        Keyring::parse(&Secret::new("cG9ydGFscyBwb3J0YWxzIHBvcnRhbHMgcG9ydGFscyE=")).unwrap()
-    }
-
-    fn caller() -> Caller {
-        Caller::operator(operator_token(Uuid::now_v7()))
-    }
-
-    /// A registry with the portal `acme/viewer`, which has the token of its making.
-    async fn registry(folder: &Path) -> Registry {
-        let config = Config {
-            data_dir: folder.to_owned(),
-            keyring: keyring(),
-            edge_key: Secret::new("an-edge-key"),
-            admin_token: None,
-            first_organization: Some(FirstOrganization {
-                slug: "acme".to_owned(),
-                upstream_url: "http://upstream.example/".to_owned(),
-                upstream_token: None,
-            }),
-            sole_edge: true,
-            min_free_bytes: 0,
-        };
-        let Opened { registry, .. } = open(config).await.unwrap();
-        let request = v1::CreatePortalRequest {
-            organization: "acme".to_owned(),
-            name: "Viewer".to_owned(),
-            query: "{ me }".to_owned(),
-            ..Default::default()
-        };
-        registry.administration().create_portal(&caller(), request).await.unwrap();
-        registry
-    }
 
     /// As many tokens as `ends` says, without asking whether there is room.
     async fn minted(registry: &Registry, ends: &[SystemTime]) -> Vec<Bearer> {
@@ -207,7 +175,7 @@ mod tests {
                 name: "",
                 data: json!({}),
             };
-            Ok(Plan::Write(draft.record(&caller(), now, happening), bearers))
+            Ok(Plan::Write(draft.record(&operator(), now, happening), bearers))
         };
         administration.turns.change(administration.catalog, "acme", plan).await.unwrap().0
     }
@@ -248,6 +216,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_token_may_last_until_the_last_year_of_four_digits_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = registry(folder.path()).await;
+        let last = time::parse("9999-12-31T23:59:59.999Z").unwrap();
+        let (token, _) =
+            registry.administration().create_token(&operator(), request(Some(last))).await.unwrap();
+        assert_eq!(token.expires_at.and_then(time::read), Some(last));
+        let later = last + Duration::from_millis(1);
+        let refused = registry.administration().create_token(&operator(), request(Some(later))).await;
+        assert_eq!(refused.unwrap_err().reason(), Reason::ValidationFailed);
+    }
+
+    #[tokio::test]
     async fn tokens_that_have_expired_take_no_place() {
         let folder = tempfile::tempdir().unwrap();
         let registry = registry(folder.path()).await;
@@ -255,12 +236,12 @@ mod tests {
         minted(&registry, &[past; MAX_TOKENS - 1]).await;
         assert_eq!(listed(&registry), 100);
 
-        registry.administration().create_token(&caller(), request(None)).await.unwrap();
+        registry.administration().create_token(&operator(), request(None)).await.unwrap();
 
         assert_eq!(listed(&registry), 2, "the portal's first and the new one");
         let later = SystemTime::now() + Duration::from_secs(3_600);
         minted(&registry, &[later; MAX_TOKENS - 2]).await;
-        let fault = registry.administration().create_token(&caller(), request(None)).await.unwrap_err();
+        let fault = registry.administration().create_token(&operator(), request(None)).await.unwrap_err();
         assert!(fault.message().contains("revoke one first"), "{fault}");
     }
 }
