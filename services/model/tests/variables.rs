@@ -176,6 +176,7 @@ fn a_body_that_is_no_object_is_a_bad_request_with_its_place() {
 
 #[test]
 fn what_came_is_sent_byte_for_byte() {
+    let long = "9".repeat(400);
     for (r#type, value) in [
         ("X", "1234567890123456789012345678901234567890"),
         ("X", "{\"b\" : [ 1.0, -0, 1E+2 ],\"b\":\"\\u00e9\\/\"}"),
@@ -185,6 +186,8 @@ fn what_came_is_sent_byte_for_byte() {
         ("[Int!]", "[ 1 , 2.0 ]"),
         ("String", "\"\\ud83d\""),
         ("ID", "123456789012345678901234567890"),
+        ("ID", &long),
+        ("ID", &format!("-{long}")),
     ] {
         let source = format!("query($a: {type}) {{ a(b: $a) }}", r#type = r#type);
         assert_eq!(sent(&source, &format!("{{ \"a\" : {value} }}")), format!("{{\"a\":{value}}}"));

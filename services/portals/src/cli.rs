@@ -3,6 +3,7 @@
 //! It reads and refuses; it does nothing of what is asked.
 
 pub(crate) mod environment;
+pub(crate) mod given;
 pub(crate) mod manage;
 pub(crate) mod serve;
 

@@ -10,10 +10,14 @@ pub(crate) mod portal;
 pub(crate) mod token;
 
 use crate::exit::Failure;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::{fs, io::Read};
 
 /// The most bytes of a file or of stdin that a command sends.
 const MAX_INPUT_BYTES: u64 = 8 << 20;
+
+/// What does not stand for itself in a segment of a path: all but the unreserved (RFC 3986, section 2.3).
+const NOT_IN_SEGMENTS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Runs a client's work on a runtime of its own.
 pub(crate) fn run(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
@@ -22,6 +26,15 @@ pub(crate) fn run(work: impl Future<Output = Result<(), Failure>>) -> Result<(),
         .build()
         .map_err(|error| Failure::system(format!("starting a runtime: {error}")))?
         .block_on(work)
+}
+
+/// What an argument names, as one segment of a path: whatever it holds, it leads to nothing else.
+fn segment(name: &str) -> Result<String, Failure> {
+    match name {
+        // Who reads a path may leave these out or climb by them, written in whatever way.
+        "" | "." | ".." => Err(Failure::usage(format!("`{name}` is nothing's name"))),
+        _ => Ok(utf8_percent_encode(name, NOT_IN_SEGMENTS).to_string()),
+    }
 }
 
 /// The text of an argument: itself, the content of `@FILE`, or stdin for `-`.
@@ -35,4 +48,26 @@ fn input(flag: &str, argument: &str) -> Result<String, Failure> {
     }
     .map_err(wrong)?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_is_one_segment_of_a_path_whatever_it_holds() {
+        for (name, expected) in [
+            ("my-organization", "my-organization"),
+            ("acme/portals/victim", "acme%2Fportals%2Fvictim"),
+            ("who?x=1", "who%3Fx%3D1"),
+            ("who#x", "who%23x"),
+            ("a b%2f\r\n", "a%20b%252f%0D%0A"),
+            ("ü;.._~", "%C3%BC%3B.._~"),
+        ] {
+            assert_eq!(segment(name).ok().as_deref(), Some(expected));
+        }
+        for name in ["", ".", ".."] {
+            assert!(segment(name).is_err(), "{name}");
+        }
+    }
 }

@@ -89,14 +89,9 @@ pub(crate) fn base_url(text: &str) -> Result<String, &'static str> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-/// Reads the URL of a GraphQL API.
-pub(crate) fn upstream_url(text: &str) -> Result<String, &'static str> {
-    const EXPECTED: &str = "expected a URL such as https://graphql.example.com/v1, without user or fragment";
-    let uri: Uri = text.parse().map_err(|_| EXPECTED)?;
-    let web =
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty());
-    let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
-    if web && !user && !text.contains('#') { Ok(text.to_owned()) } else { Err(EXPECTED) }
+/// Reads the URL of a GraphQL API, by the rules of the registry.
+pub(crate) fn upstream_url(text: &str) -> Result<String, String> {
+    registry::check_upstream_url(text).map(|()| text.to_owned())
 }
 
 /// Reads a time span: `30`, `30s`, `500ms`, `5m`, `1h`; at most a day.

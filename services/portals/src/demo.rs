@@ -6,7 +6,7 @@ mod portals;
 pub(crate) mod upstream;
 
 use crate::{
-    cli::{manage, serve},
+    cli::{given::Given, manage, serve},
     client::{self, api::Api},
     config::{Listen, secret},
     exit::{self, Failure},
@@ -33,11 +33,11 @@ const CONNECTIONS: u32 = 1_000;
 
 /// `portals demo`: creates the portals in a house that runs already.
 pub(crate) fn run(options: manage::Demo) -> Result<(), Failure> {
-    let token = secret::read("admin-token", options.admin_token, options.admin_token_file.as_deref())?
+    let token = secret::read("admin-token", options.admin_token, options.admin_token_file)?
         .ok_or_else(|| Failure::usage("--admin-token is missing (PORTALS_ADMIN_TOKEN, or a file)"))?;
     let credential = options.upstream_token;
     let credential =
-        secret::read("upstream-token", credential.upstream_token, credential.upstream_token_file.as_deref())?;
+        secret::read("upstream-token", credential.upstream_token, credential.upstream_token_file)?;
     let api = Api::remote(options.url, token)?;
     client::run(async move {
         let calls = portals::create(&api, &options.upstream_url, credential.as_ref()).await?;
@@ -61,13 +61,12 @@ pub(crate) fn prepare(state: &mut serve::State) -> Result<Option<TempDir>, Failu
 
 /// The operator's token of a demo: the one that was given, or one for this start alone.
 pub(crate) fn operators_token(state: &mut serve::State) -> Result<Secret, Failure> {
-    let given =
-        secret::read("admin-token", state.admin_token.take(), state.admin_token_file.take().as_deref())?;
+    let given = secret::read("admin-token", state.admin_token.take(), state.admin_token_file.take())?;
     let token = match given {
         Some(given) => given,
         None => Secret::new(Bearer::generate(BearerKind::AccessToken).expose()),
     };
-    state.admin_token = Some(token.clone());
+    state.admin_token = Some(Given::by_flag(token.clone()));
     Ok(token)
 }
 

@@ -118,13 +118,23 @@ async fn the_client_commands_manage_and_call() {
 
     stdout(&run(&["org", "create", "acme", "--upstream-url", &upstream, "--rate-limit", "0"]).await);
     assert!(stdout(&run(&["org", "list"]).await).contains("acme"));
-    let made =
-        stdout(&run(&["portal", "create", "acme", "--name", "Who", "--query", DOCUMENT, "--json"]).await);
+    let create = ["portal", "create", "acme", "--name", "Who", "--query", DOCUMENT, "--json"];
+    let made = stdout(&run(&[&create[..], &["--user-invokable", "true"]].concat()).await);
     let made: Value = serde_json::from_str(&made).unwrap();
+    assert_eq!(made["user_invokable"], true);
     let token = made["token"].as_str().unwrap();
     house.secrets.add(token);
     let answer = client(&url, token, &["invoke", "acme", "who"]).await;
     assert_eq!(stdout(&answer), "{\"data\":{\"ok\":true}}\n");
+
+    for elsewhere in [&["org", "delete", "acme/portals/who"][..], &["portal", "delete", "acme", "who?x=1"]] {
+        let refused = run(elsewhere).await;
+        assert_eq!(refused.status.code(), Some(1), "{elsewhere:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("404"), "{elsewhere:?}: {refused:?}");
+    }
+    assert_eq!(client(&url, token, &["invoke", "acme", "who?x=1"]).await.status.code(), Some(1));
+    assert_eq!(run(&["portal", "delete", "acme", ".."]).await.status.code(), Some(64));
+    stdout(&client(&url, token, &["invoke", "acme", "who"]).await);
 
     let refused = client(&url, token, &["invoke", "acme", "who", "--var", "a=b"]).await;
     assert_eq!(refused.status.code(), Some(1));
@@ -132,6 +142,9 @@ async fn the_client_commands_manage_and_call() {
     let stale = run(&["portal", "update", "acme", "who", "--description", "x", "--if-revision", "9"]).await;
     assert_eq!(stale.status.code(), Some(1));
     stdout(&run(&["portal", "update", "acme", "who", "--description", "x", "--if-revision", "1"]).await);
+    let shut = ["portal", "update", "acme", "who", "--user-invokable", "false", "--json"];
+    let changed: Value = serde_json::from_str(&stdout(&run(&shut).await)).unwrap();
+    assert_eq!((&changed["user_invokable"], &changed["description"]), (&json!(false), &json!("x")));
     let tokens = stdout(&run(&["token", "list", "acme", "who", "--json"]).await);
     let tokens: Value = serde_json::from_str(&tokens).unwrap();
     stdout(&run(&["token", "revoke", "acme", "who", tokens[0]["uuid"].as_str().unwrap()]).await);
@@ -139,6 +152,34 @@ async fn the_client_commands_manage_and_call() {
     stdout(&run(&["portal", "delete", "acme", "who"]).await);
     stdout(&run(&["org", "delete", "acme"]).await);
     house.close().await;
+}
+
+#[tokio::test]
+async fn json_is_all_that_a_command_prints_where_it_is_wanted() {
+    let house = House::open(PORTALS, Shape::Up, &[]).await;
+    let (url, upstream) = (house.url(""), house.upstream.url());
+    let run = async |arguments: &[&str]| client(&url, ADMIN_TOKEN, arguments).await;
+    stdout(&run(&["org", "create", "acme", "--upstream-url", &upstream]).await);
+    let token = house.portal("acme", "who", DOCUMENT, json!({})).await;
+    let tokens = stdout(&run(&["token", "list", "acme", "who", "--json"]).await);
+    let tokens: Value = serde_json::from_str(&tokens).unwrap();
+    let uuid = tokens[0]["uuid"].as_str().unwrap();
+
+    let refused = client(&url, &token, &["portal", "show", "acme", "who", "--json"]).await;
+    assert_eq!((refused.status.code(), refused.stderr.len()), (Some(1), 0), "{refused:?}");
+    let said: Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert!(said["message"].is_string(), "{said}");
+    for removed in [
+        &["token", "revoke", "acme", "who", uuid, "--json"][..],
+        &["portal", "delete", "acme", "who", "--json"],
+        &["org", "delete", "acme", "--json"],
+    ] {
+        assert_eq!(stdout(&run(removed).await), "", "{removed:?}");
+        let again = run(removed).await;
+        assert_eq!((again.status.code(), again.stderr.len()), (Some(1), 0), "{again:?}");
+        let said: Value = serde_json::from_slice(&again.stdout).unwrap();
+        assert!(said["message"].as_str().unwrap().starts_with("No "), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 //! It knows neither how a bearer is authorized nor who watches; a change that takes something from a grant is
 //! answered when nobody can use it any more.
 
+#[cfg(test)]
+mod desk;
 mod document;
 mod lists;
 mod organizations;
@@ -13,6 +15,8 @@ mod service;
 mod tokens;
 mod upstream;
 mod wire;
+
+pub use upstream::{check_upstream_token, check_upstream_url};
 
 use crate::{
     catalog::Catalog,

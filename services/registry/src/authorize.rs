@@ -85,7 +85,7 @@ fn holder(catalog: &Catalog, bearer: &str, now: SystemTime) -> Result<(Organizat
             return Err(unauthenticated());
         }
     }
-    if token.expires_at_ms.is_some_and(|expires_at| SystemTime::from(expires_at) <= now) {
+    if token.has_expired(now) {
         return Err(unauthenticated());
     }
     let organization = catalog.organization(token.organization)?.ok_or_else(unauthenticated)?;

@@ -116,13 +116,7 @@ impl Catalog {
         self.read(&table::token(fingerprint))
     }
 
-    /// How many live tokens a portal has, counted up to `limit`.
-    pub(crate) fn tokens_up_to(&self, portal: Uuid, limit: usize) -> Result<usize, ReadError> {
-        let page = self.scan(&Scan::first(limit, table::token_orders(portal))).map_err(ReadError::Store)?;
-        Ok(page.len())
-    }
-
-    /// The live tokens of a portal, of which there are at most `most`.
+    /// The tokens of a portal that are not revoked, of which there are at most `most`; some may have expired.
     pub(crate) fn tokens(
         &self,
         portal: Uuid,

@@ -24,5 +24,6 @@ mod usage;
 mod watch;
 mod withdrawals;
 
+pub use administration::{check_upstream_token, check_upstream_url};
 pub use open::{Config, FirstOrganization, OpenError, Opened, open};
 pub use registry::Registry;

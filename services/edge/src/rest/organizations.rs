@@ -1,7 +1,9 @@
 //! `/v2/organizations` and `/v2/organizations/{org}`.
 
 use super::{
-    Answered, Asked, Refused, answered, insert, json, no_content, page, precondition, present, render,
+    Answered, Asked, Refused, answered, insert, json, no_content, page,
+    precondition::{self, Condition},
+    present, render,
 };
 use axum::response::Response;
 use http::{StatusCode, header};
@@ -50,6 +52,7 @@ pub(super) async fn create(asked: Asked) -> Answered {
 
 pub(super) async fn update(asked: Asked) -> Answered {
     let mut properties = asked.properties(WRITE).await?;
+    let Condition { if_revision, or_revisions } = Condition::read(&asked.headers);
     let slug = asked.slug(0);
     // Whoever sends back what was read sends it too.
     properties.unchanging_text("slug", &slug);
@@ -61,26 +64,18 @@ pub(super) async fn update(asked: Asked) -> Answered {
         upstream_headers: properties.headers("upstream_headers"),
         upstream_timeout_seconds: properties.whole_number("upstream_timeout_seconds"),
         rate_limit_per_minute: properties.whole_number("rate_limit_per_minute"),
-        if_revision: None,
+        if_revision,
+        or_revisions,
     };
     properties.finish()?;
-    let conditions = precondition::read(&asked.headers);
-    let updated = precondition::first_that_holds(conditions, |if_revision| {
-        let request = asked.message(UpdateOrganizationRequest { if_revision, ..request.clone() });
-        let mut registry = asked.registry();
-        async move { answered(registry.update_organization(request)).await }
-    });
-    written(StatusCode::OK, updated.await?.organization)
+    let updated = answered(asked.registry().update_organization(asked.message(request))).await?;
+    written(StatusCode::OK, updated.organization)
 }
 
 pub(super) async fn remove(asked: Asked) -> Answered {
-    let conditions = precondition::read(&asked.headers);
-    let removed = precondition::first_that_holds(conditions, |if_revision| {
-        let request = DeleteOrganizationRequest { organization: asked.slug(0), if_revision };
-        let (request, mut registry) = (asked.message(request), asked.registry());
-        async move { answered(registry.delete_organization(request)).await }
-    });
-    removed.await?;
+    let Condition { if_revision, or_revisions } = Condition::read(&asked.headers);
+    let request = DeleteOrganizationRequest { organization: asked.slug(0), if_revision, or_revisions };
+    answered(asked.registry().delete_organization(asked.message(request))).await?;
     Ok(no_content())
 }
 

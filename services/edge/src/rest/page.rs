@@ -14,13 +14,14 @@ const MAX_SIZE: u32 = 100;
 ///
 /// # Errors
 ///
-/// `ValidationFailed` unless they are whole numbers of at least 1.
+/// `ValidationFailed` unless they are whole numbers of at least 1; beyond the last page there is nothing, however far.
 pub(super) fn read(query: Option<&str>) -> Result<v1::Page, Fault> {
     let mut problems = Vec::new();
     let mut number = |name: &str, usual: u32| {
         let Some(text) = parameter(query, name) else { return usual };
-        match text.parse::<u32>() {
-            Ok(number) if number > 0 => number,
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match digits.then(|| text.parse().unwrap_or(u32::MAX)) {
+            Some(number) if number > 0 => number,
             _ => {
                 problems.push(format!("{name} must be a whole number of at least 1"));
                 usual
@@ -76,7 +77,8 @@ mod tests {
         assert_eq!(read(""), Ok((1, 30)));
         assert_eq!(read("page=3&per_page=100"), Ok((3, 100)));
         assert_eq!(read("per_page=5000"), Ok((1, 100)));
-        for bad in ["page=0", "page=-1", "page=x", "per_page=0", "page=", "page=1.5", "page=99999999999"] {
+        assert_eq!(read("page=4294967296&per_page=99999999999999999999999"), Ok((u32::MAX, 100)));
+        for bad in ["page=0", "page=-1", "page=x", "per_page=0", "page=", "page=1.5", "page=%2B1"] {
             assert_eq!(read(bad), Err(()), "{bad}");
         }
     }

@@ -1,8 +1,11 @@
 //! `/v2/organizations/{org}/portals` and `…/{portal}`.
 
 use super::{
-    Answered, Asked, Refused, answered, insert, json, no_content, page, precondition, present,
-    properties::Properties, render,
+    Answered, Asked, Refused, answered, insert, json, no_content, page,
+    precondition::{self, Condition},
+    present,
+    properties::Properties,
+    render,
 };
 use axum::response::Response;
 use http::{StatusCode, header};
@@ -52,6 +55,7 @@ pub(super) async fn create(asked: Asked) -> Answered {
 
 pub(super) async fn update(asked: Asked) -> Answered {
     let mut properties = asked.properties(WRITE).await?;
+    let Condition { if_revision, or_revisions } = Condition::read(&asked.headers);
     let request = UpdatePortalRequest {
         organization: asked.slug(0),
         portal: asked.slug(1),
@@ -62,28 +66,19 @@ pub(super) async fn update(asked: Asked) -> Answered {
         allowed_ip_addresses: properties.clearable_text("allowed_ip_addresses"),
         user_invokable: properties.boolean("user_invokable"),
         extra_variables: extra_variables(&mut properties),
-        if_revision: None,
+        if_revision,
+        or_revisions,
     };
     properties.finish()?;
-    let conditions = precondition::read(&asked.headers);
-    let updated = precondition::first_that_holds(conditions, |if_revision| {
-        let request = asked.message(UpdatePortalRequest { if_revision, ..request.clone() });
-        let mut registry = asked.registry();
-        async move { answered(registry.update_portal(request)).await }
-    });
-    let portal = updated.await?.portal;
-    written(&asked, StatusCode::OK, portal, None)
+    let updated = answered(asked.registry().update_portal(asked.message(request))).await?;
+    written(&asked, StatusCode::OK, updated.portal, None)
 }
 
 pub(super) async fn remove(asked: Asked) -> Answered {
-    let conditions = precondition::read(&asked.headers);
-    let removed = precondition::first_that_holds(conditions, |if_revision| {
-        let (organization, portal) = (asked.slug(0), asked.slug(1));
-        let request = asked.message(DeletePortalRequest { organization, portal, if_revision });
-        let mut registry = asked.registry();
-        async move { answered(registry.delete_portal(request)).await }
-    });
-    removed.await?;
+    let Condition { if_revision, or_revisions } = Condition::read(&asked.headers);
+    let (organization, portal) = (asked.slug(0), asked.slug(1));
+    let request = DeletePortalRequest { organization, portal, if_revision, or_revisions };
+    answered(asked.registry().delete_portal(asked.message(request))).await?;
     Ok(no_content())
 }
 

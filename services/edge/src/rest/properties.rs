@@ -10,13 +10,13 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, Visitor},
 };
-use serde_json::Value;
-use std::{fmt, time::SystemTime};
+use serde_json::{Value, value::RawValue};
+use std::fmt;
 
-/// The properties of a body; those that nobody takes are ignored.
+/// The properties of a body; those that nobody takes are ignored, whatever they are.
 #[derive(Debug)]
 pub(super) struct Properties {
-    entries: Vec<(String, Value)>,
+    entries: Vec<(String, Box<RawValue>)>,
     problems: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ impl Properties {
 
     /// The same for a creation, where null says no more than nothing.
     pub(super) fn without_nulls(mut self) -> Self {
-        self.entries.retain(|(_, value)| !value.is_null());
+        self.entries.retain(|(_, value)| value.get() != "null");
         self
     }
 
@@ -103,24 +103,16 @@ impl Properties {
 
     /// Header fields: an object of strings, null for none.
     pub(super) fn headers(&mut self, name: &str) -> Option<Headers> {
-        self.read(name, "an object whose values are strings", |value| match value {
-            Value::Null => Some(Headers::default()),
-            Value::Object(fields) => {
-                let header = |(name, value)| match value {
-                    Value::String(value) => Some(Header { name, value }),
-                    _ => None,
-                };
-                Some(Headers { headers: fields.into_iter().map(header).collect::<Option<_>>()? })
-            }
-            _ => None,
+        self.take(name, "an object whose values are strings", |text| {
+            let fields: Option<Fields> = serde_json::from_str(text).ok()?;
+            Some(Headers { headers: fields.map(|fields| fields.0).unwrap_or_default() })
         })
     }
 
     /// A time.
     pub(super) fn time(&mut self, name: &str) -> Option<Timestamp> {
         self.read(name, "a time such as 2026-08-26T03:22:45.555Z", |value| {
-            let time: jiff::Timestamp = value.as_str()?.parse().ok()?;
-            Some(time::write(SystemTime::try_from(time).ok()?))
+            time::parse(value.as_str()?).map(time::write)
         })
     }
 
@@ -137,9 +129,13 @@ impl Properties {
     }
 
     fn read<T>(&mut self, name: &str, expected: &str, read: impl Fn(Value) -> Option<T>) -> Option<T> {
+        self.take(name, expected, |text| read(serde_json::from_str(text).ok()?))
+    }
+
+    fn take<T>(&mut self, name: &str, expected: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
         let index = self.entries.iter().position(|(key, _)| key == name)?;
         let (_, value) = self.entries.swap_remove(index);
-        let taken = read(value);
+        let taken = read(value.get());
         if taken.is_none() {
             self.problems.push(format!("{name} must be {expected}"));
         }
@@ -152,8 +148,8 @@ pub(super) fn invalid(problems: &str) -> Fault {
     Fault::new(Reason::ValidationFailed, format!("Validation failed: {problems}"))
 }
 
-/// The entries of an object, each key once.
-struct Entries(Vec<(String, Value)>);
+/// The entries of an object, each key once; what a value is shows when it is taken.
+struct Entries(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Entries {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -173,13 +169,40 @@ impl<'de> Visitor<'de> for Object {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
         let mut entries = Vec::new();
         let mut keys = std::collections::HashSet::new();
-        while let Some((key, value)) = map.next_entry::<String, Value>()? {
+        while let Some((key, value)) = map.next_entry::<String, Box<RawValue>>()? {
             if !keys.insert(key.clone()) {
                 return Err(A::Error::custom("a key stands twice"));
             }
             entries.push((key, value));
         }
         Ok(Entries(entries))
+    }
+}
+
+/// Header fields in their order; one that is given twice is there twice, for whoever judges them.
+struct Fields(Vec<Header>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectOfStrings)
+    }
+}
+
+struct ObjectOfStrings;
+
+impl<'de> Visitor<'de> for ObjectOfStrings {
+    type Value = Fields;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object of strings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = Vec::new();
+        while let Some((name, value)) = map.next_entry()? {
+            fields.push(Header { name, value });
+        }
+        Ok(Fields(fields))
     }
 }
 
@@ -208,6 +231,41 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_takes_is_ignored_whatever_it_is() {
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        for value in ["1e999", &deep, "\"\\ud800\"", "{\"a\":1,\"a\":2}", "-0", "null"] {
+            let text = format!("{{\"name\":\"a\", \"z\": {value} }}");
+            let mut properties = Properties::parse(text.as_bytes()).unwrap();
+            assert_eq!(properties.required_text("name"), "a");
+            assert!(properties.finish().is_ok());
+            let mut properties = Properties::parse(text.as_bytes()).unwrap();
+            assert_eq!(properties.boolean("z"), None);
+            assert_eq!(
+                properties.finish().unwrap_err().message(),
+                "Validation failed: z must be true or false"
+            );
+        }
+    }
+
+    #[test]
+    fn header_fields_keep_their_order_and_those_given_twice() {
+        let read = |text: &str| {
+            let mut properties = Properties::parse(format!("{{\"h\":{text}}}").as_bytes()).unwrap();
+            let headers = properties.headers("h").map(|headers| headers.headers);
+            let pairs =
+                headers.map(|headers| headers.into_iter().map(|h| (h.name, h.value)).collect::<Vec<_>>());
+            (pairs, properties.finish().is_ok())
+        };
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let fields = vec![pair("X-B", "1"), pair("X-A", "2"), pair("X-B", "3")];
+        assert_eq!(read(r#"{"X-B":"1","X-A":"2","X-B":"3"}"#), (Some(fields), true));
+        assert_eq!(read("null"), (Some(Vec::new()), true));
+        for bad in ["[]", "1", "\"a\"", "{\"a\":1}", "{\"a\":null}", "[[\"a\",\"b\"]]"] {
+            assert_eq!(read(bad), (None, false), "{bad}");
+        }
+    }
+
+    #[test]
     fn null_clears_in_a_change_and_says_nothing_in_a_creation() {
         let text = br#"{"description":null,"name":null}"#;
         let mut change = Properties::parse(text).unwrap();
@@ -227,7 +285,9 @@ mod tests {
             ("{\"a\":1,\n\"a\":2}", "line 2"),
             ("{\"a\":}", "column 6"),
             ("{} {}", "trailing"),
-            ("{\"a\":\"\\ud800\"}", "line 1"),
+            ("{\"a\":\"\\u00\"}", "line 1"),
+            ("{\"a\":\"\\x\"}", "line 1"),
+            ("{\"a\":01}", "line 1"),
         ] {
             let refusal = Properties::parse(text.as_bytes()).unwrap_err();
             assert_eq!(refusal.fault.reason(), Reason::BadRequest, "{text}");

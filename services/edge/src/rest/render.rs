@@ -10,8 +10,7 @@ use serde_json::value::RawValue;
 
 /// A time in UTC with milliseconds.
 fn time(time: Option<Timestamp>) -> Option<String> {
-    let time = jiff::Timestamp::try_from(proto::time::read(time?)?).ok()?;
-    Some(format!("{time:.3}"))
+    proto::time::text(proto::time::read(time?)?)
 }
 
 /// A person.

@@ -155,12 +155,24 @@ async fn a_change_says_what_stays_and_what_is_cleared() {
 async fn a_change_may_depend_on_the_revision() {
     let stage = stage();
     stage.registry.answer("update_portal", |asked: &v1::UpdatePortalRequest| match asked.if_revision {
-        None | Some(3) => Ok(v1::UpdatePortalResponse { portal: Some(portal()) }),
-        Some(_) => Err(Fault::new(Reason::PreconditionFailed, "the revision is another")),
+        Some(revision) if revision != 3 && !asked.or_revisions.contains(&3) => {
+            Err(Fault::new(Reason::PreconditionFailed, "the revision is another"))
+        }
+        _ => Ok(v1::UpdatePortalResponse { portal: Some(portal()) }),
     });
-    for (condition, status) in
-        [("\"3\"", 200), ("\"2\"", 412), ("*", 200), ("\"2\", \"3\"", 200), ("W/\"3\"", 412), ("\"x\"", 412)]
-    {
+    let tags =
+        |last: u64| (10..30).chain([last]).map(|tag| format!("\"{tag}\"")).collect::<Vec<_>>().join(", ");
+    for (condition, status) in [
+        ("\"3\"", 200),
+        ("\"2\"", 412),
+        ("*", 200),
+        ("\"2\", \"3\"", 200),
+        ("W/\"3\"", 412),
+        ("\"x\"", 412),
+        ("\"003\", \"+3\"", 412),
+        (&tags(3), 200),
+        (&tags(30), 412),
+    ] {
         let mut request = stage.request(Method::PUT, ONE, "{}");
         request.headers_mut().insert("if-match", condition.parse().unwrap());
         let reply = stage.ask(request).await;
@@ -171,7 +183,7 @@ async fn a_change_may_depend_on_the_revision() {
     let reply = stage.ask(request).await;
     assert_eq!((reply.status.as_u16(), reply.body.len(), reply.header("content-type")), (204, 0, None));
     let (asked, _) = stage.registry.asked::<v1::DeletePortalRequest>("delete_portal").unwrap();
-    assert_eq!(asked.if_revision, Some(7));
+    assert_eq!((asked.if_revision, asked.or_revisions), (Some(7), Vec::new()));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use super::TrustedProxies;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// A hop that a trusted proxy reports and that is no address.
+/// A client of whom a trusted proxy reports no address.
 #[derive(Clone, Copy, Debug, thiserror::Error, Eq, PartialEq)]
 #[error("a trusted proxy reports a client without a readable address")]
 pub struct Unparsable;
@@ -16,23 +16,45 @@ pub struct Unparsable;
 ///
 /// # Errors
 ///
-/// `Unparsable` when a trusted proxy names a hop that is no address (`unknown`, `_hidden`, rubbish).
+/// See [`reported_client`].
 pub fn client_address<'a>(
     peer: IpAddr,
     forwarded: impl DoubleEndedIterator<Item = &'a str>,
     trusted: &TrustedProxies,
 ) -> Result<IpAddr, Unparsable> {
-    let mut client = peer.to_canonical();
+    Ok(reported_client(peer, forwarded, trusted)?.unwrap_or(peer.to_canonical()))
+}
+
+/// The same, and nothing where the proxies say nothing about the client: `proto=https`, an empty value.
+///
+/// # Errors
+///
+/// `Unparsable` when a trusted proxy names a hop that is no address (`unknown`, `_hidden`, rubbish), or names
+/// none and passes on an address from somebody that it does not name.
+pub fn reported_client<'a>(
+    peer: IpAddr,
+    forwarded: impl DoubleEndedIterator<Item = &'a str>,
+    trusted: &TrustedProxies,
+) -> Result<Option<IpAddr>, Unparsable> {
+    let (mut client, mut reported, mut nameless) = (peer.to_canonical(), None, false);
     for value in forwarded.rev() {
         let hops = if trusted.contains(client) { split(value, b',').ok_or(Unparsable)? } else { break };
         for hop in hops.into_iter().rev().map(str::trim).filter(|hop| !hop.is_empty()) {
             if !trusted.contains(client) {
-                return Ok(client);
+                return Ok(reported);
             }
-            client = address(hop).ok_or(Unparsable)?.to_canonical();
+            match address(hop)? {
+                // It came to the proxy from anybody, who may have made it up.
+                Some(_) if nameless => return Err(Unparsable),
+                Some(address) => {
+                    client = address.to_canonical();
+                    reported = Some(client);
+                }
+                None => nameless = true,
+            }
         }
     }
-    Ok(client)
+    Ok(reported)
 }
 
 /// Splits `text` at each `separator` outside of double quotes.
@@ -57,19 +79,19 @@ fn split(text: &str, separator: u8) -> Option<Vec<&str>> {
     (!quoted).then_some(parts)
 }
 
-/// The address of one hop in either notation.
-fn address(hop: &str) -> Option<IpAddr> {
+/// The address of one hop in either notation; nothing where it has none, and says something else.
+fn address(hop: &str) -> Result<Option<IpAddr>, Unparsable> {
     if !hop.contains('=') {
-        return node(hop);
+        return node(hop).map(Some).ok_or(Unparsable);
     }
     let mut found = None;
-    for pair in split(hop, b';')? {
-        let (name, value) = pair.split_once('=')?;
+    for pair in split(hop, b';').ok_or(Unparsable)? {
+        let (name, value) = pair.split_once('=').ok_or(Unparsable)?;
         if name.trim().eq_ignore_ascii_case("for") && found.replace(value.trim()).is_some() {
-            return None;
+            return Err(Unparsable);
         }
     }
-    node(found?)
+    found.map(|text| node(text).ok_or(Unparsable)).transpose()
 }
 
 /// The address of a node: quotes, brackets, a port and a zone may stand around it.
@@ -145,8 +167,27 @@ mod tests {
             ("10.0.0.1", &["For=\"[2001:db8::7]:4711\";proto=https, for=10.0.0.2"], "2001:db8::7"),
             ("10.0.0.1", &["by=\"_a,b;for=1.1.1.1\"; FOR=198.51.100.1 ;proto=http"], "198.51.100.1"),
             ("10.0.0.1", &["for=unknown, for=\"198.51.100.1:_p0rt\""], "198.51.100.1"),
+            ("10.0.0.1", &["proto=https;host=x"], "10.0.0.1"),
+            ("10.0.0.1", &["proto=https", "by=_a;proto=http"], "10.0.0.1"),
+            ("10.0.0.1", &["proto=https, for=198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["proto=https, for=10.0.0.2"], "10.0.0.2"),
+            ("10.0.0.1", &["", " , "], "10.0.0.1"),
         ] {
             assert_eq!(client(peer, forwarded).as_deref(), Ok(expected), "{peer} {forwarded:?}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_names_no_client_reports_none() {
+        let trusted = TrustedProxies::parse("10.0.0.0/8").unwrap();
+        let reported =
+            |value: &str| reported_client("10.0.0.1".parse().unwrap(), [value].into_iter(), &trusted);
+        for value in ["", " ", " , ", "proto=https;host=x", "by=_a, proto=https"] {
+            assert_eq!(reported(value), Ok(None), "{value}");
+        }
+        assert_eq!(reported("for=10.0.0.1"), Ok(Some("10.0.0.1".parse().unwrap())));
+        for value in ["for=198.51.100.1, proto=https", "for=10.0.0.2, proto=https, for=10.0.0.3"] {
+            assert_eq!(reported(value), Err(Unparsable), "{value}: anybody may have made it up");
         }
     }
 
@@ -157,7 +198,7 @@ mod tests {
             "_hidden",
             "for=unknown",
             "for=_hidden",
-            "proto=https",
+            "proto=https;x",
             "for=1.1.1.1;for=2.2.2.2",
             "for=",
             "1.2.3.4:",

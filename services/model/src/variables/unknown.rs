@@ -6,14 +6,17 @@ use crate::{
     fault::{PathSegment, VariableFault},
 };
 
-/// The most characters of a name, and the most names, that are looked at for what was meant.
+/// The most characters of a name that are looked at for what was meant: one for each bit of a word.
 const LOOKED_AT: usize = 64;
 
 /// Says that nothing is declared by the name `key`, and which of `declared` is nearest to it.
+///
+/// It takes a step for each character of each declared name, of which a document has as many as it has bytes.
 pub(super) fn fault(key: &str, declared: &[Variable]) -> VariableFault {
     let variable = short(key);
-    let names = declared.iter().take(LOOKED_AT).map(|variable| variable.name.as_str());
-    let message = match names.min_by_key(|name| distance(key, name)) {
+    let sought = Pattern::new(key);
+    let names = declared.iter().map(|variable| variable.name.as_str());
+    let message = match names.min_by_key(|name| sought.distance(name)) {
         Some(nearest) => {
             format!("variable `${variable}` is not declared by the operation: is `${nearest}` meant?")
         }
@@ -22,32 +25,75 @@ pub(super) fn fault(key: &str, declared: &[Variable]) -> VariableFault {
     VariableFault { path: vec![PathSegment::Key(variable.clone())], variable, message }
 }
 
-/// How many characters must be put in, left out or replaced to make `a` of `b`; case counts for nothing.
-fn distance(a: &str, b: &str) -> usize {
-    let characters = |text: &str| {
-        text.chars().take(LOOKED_AT).map(|character| character.to_ascii_lowercase()).collect::<Vec<_>>()
-    };
-    let (a, b) = (characters(a), characters(b));
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (done, left) in a.iter().enumerate() {
-        let mut diagonal = done;
-        let mut before = done + 1;
-        if let Some(first) = row.first_mut() {
-            *first = before;
+/// A name that others are compared with; case counts for nothing.
+struct Pattern {
+    /// Where in the name each ASCII character stands, the first place in the lowest bit.
+    places: [u64; 128],
+    length: usize,
+}
+
+impl Pattern {
+    fn new(name: &str) -> Self {
+        let mut pattern = Self { places: [0; 128], length: 0 };
+        for (at, character) in name.chars().take(LOOKED_AT).enumerate() {
+            pattern.length = at + 1;
+            // What is not ASCII is in no declared name.
+            if let Some(places) = place(character).and_then(|place| pattern.places.get_mut(place)) {
+                *places |= 1 << at;
+            }
         }
-        for (slot, right) in row.iter_mut().skip(1).zip(&b) {
-            let replaced = diagonal + usize::from(left != right);
-            diagonal = *slot;
-            before = replaced.min(diagonal + 1).min(before + 1);
-            *slot = before;
-        }
+        pattern
     }
-    row.last().copied().unwrap_or_default()
+
+    /// How many characters must be put in, left out or replaced to make one name of the other.
+    ///
+    /// Myers' algorithm as Hyyrö gives it: a column of the table of distances at a time, its differences as bits.
+    fn distance(&self, name: &str) -> usize {
+        let name = name.chars().take(LOOKED_AT);
+        let Some(last) = self.length.checked_sub(1) else { return name.count() };
+        let (mut more, mut less, mut distance) = (u64::MAX, 0_u64, self.length);
+        for character in name {
+            let same = place(character).and_then(|place| self.places.get(place)).copied().unwrap_or_default();
+            let down = same | less;
+            let across = ((same & more).wrapping_add(more) ^ more) | same;
+            let (right_more, right_less) = (less | !(across | more), more & across);
+            distance += usize::from(right_more >> last & 1 == 1);
+            distance -= usize::from(right_less >> last & 1 == 1);
+            let (right_more, right_less) = (right_more << 1 | 1, right_less << 1);
+            more = right_less | !(down | right_more);
+            less = right_more & down;
+        }
+        distance
+    }
+}
+
+fn place(character: char) -> Option<usize> {
+    let byte = u8::try_from(character).ok().filter(u8::is_ascii)?;
+    Some(usize::from(byte.to_ascii_lowercase()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::Type;
+    use proptest::prelude::*;
+
+    fn distance(a: &str, b: &str) -> usize {
+        Pattern::new(a).distance(b)
+    }
+
+    /// Levenshtein's distance by its definition, a row of the table at a time.
+    fn defined(a: &str, b: &str) -> usize {
+        let mut row: Vec<usize> = (0..=b.len()).collect();
+        for (done, left) in a.bytes().enumerate() {
+            let above = std::mem::replace(&mut row, vec![done + 1]);
+            for (at, right) in b.bytes().enumerate() {
+                let replaced = above[at] + usize::from(left != right);
+                row.push(replaced.min(above[at + 1] + 1).min(row[at] + 1));
+            }
+        }
+        row[b.len()]
+    }
 
     #[test]
     fn distances_are_levenshteins() {
@@ -58,8 +104,30 @@ mod tests {
             ("kitten", "sitting", 3),
             ("flaw", "lawn", 2),
             ("ID", "id", 0),
+            ("größe", "grosse", 3),
         ] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }
+    }
+
+    proptest! {
+        #[test]
+        fn distances_are_as_defined(a in "[a-d]{0,64}", b in "[a-d]{0,64}") {
+            prop_assert_eq!(distance(&a, &b), defined(&a, &b));
+        }
+    }
+
+    #[test]
+    fn what_is_meant_is_found_among_any_number_of_names() {
+        let variable = |number| Variable {
+            name: format!("variable{number}"),
+            r#type: Type::Named("Int".to_owned()),
+            default: None,
+            used: true,
+        };
+        let mut declared: Vec<_> = (0..5_000).map(variable).collect();
+        declared.push(Variable { name: "pipelineSlug".to_owned(), ..variable(0) });
+        let message = fault("pipeline_slug", &declared).message;
+        assert!(message.ends_with("is `$pipelineSlug` meant?"), "{message}");
     }
 }

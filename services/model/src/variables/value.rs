@@ -75,10 +75,16 @@ fn is(name: &str, found: Kind, value: &[u8]) -> bool {
         "Float" => found == Kind::Number && number(value).is_some(),
         "String" => found == Kind::String,
         "Boolean" => found == Kind::Boolean,
-        "ID" if found == Kind::Number => number(value).is_some_and(|number| number.fract() == 0.0),
+        "ID" if found == Kind::Number => is_whole(value),
         "ID" => found == Kind::String,
         _ => true,
     }
+}
+
+/// Whether a number has no fraction; digits alone have none, however many there are.
+fn is_whole(value: &[u8]) -> bool {
+    let digits = value.strip_prefix(b"-").unwrap_or(value);
+    digits.iter().all(u8::is_ascii_digit) || number(value).is_some_and(|number| number.fract() == 0.0)
 }
 
 /// Whether a number is one that `Int` has.

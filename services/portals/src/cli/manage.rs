@@ -1,9 +1,7 @@
 //! Flags of the commands that are clients of a running house.
 
-use crate::{
-    cli::serve::UpstreamToken,
-    config::{self, secret},
-};
+use super::given::{self, Given};
+use crate::{cli::serve::UpstreamToken, config};
 use clap::{Args, Subcommand, ValueEnum};
 use model::Secret;
 use std::path::PathBuf;
@@ -24,11 +22,11 @@ pub(crate) struct Server {
     #[arg(long, env = "PORTALS_URL", default_value = "http://127.0.0.1:8080", value_name = "URL", value_parser = config::base_url, global = true)]
     pub(crate) url: String,
     /// The token to show; better by PORTALS_TOKEN or --token-file, for arguments can be seen in the list of processes
-    #[arg(long, env = "PORTALS_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret::text, global = true)]
-    pub(crate) token: Option<Secret>,
+    #[arg(long, env = "PORTALS_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = given::secret(), global = true)]
+    pub(crate) token: Option<Given<Secret>>,
     /// A file with the token
-    #[arg(long, env = "PORTALS_TOKEN_FILE", value_name = "FILE", global = true)]
-    pub(crate) token_file: Option<PathBuf>,
+    #[arg(long, env = "PORTALS_TOKEN_FILE", value_name = "FILE", value_parser = given::file(), global = true)]
+    pub(crate) token_file: Option<Given<PathBuf>>,
     /// A PEM file with certificate authorities to trust besides the system's
     #[arg(long, env = "PORTALS_CA", value_name = "FILE", global = true)]
     pub(crate) ca: Option<PathBuf>,
@@ -184,6 +182,9 @@ pub(crate) struct PortalProperties {
     /// From where it may be called: addresses or CIDR ranges separated by spaces; empty for everywhere
     #[arg(long, value_name = "RANGES")]
     pub(crate) allowed_ip_addresses: Option<String>,
+    /// Whether members of the organization may have tokens for it [default of a new one: false]
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) user_invokable: Option<bool>,
     /// What becomes of variables that nobody declared
     #[arg(long, value_name = "RULE")]
     pub(crate) extra_variables: Option<ExtraVariables>,
@@ -262,11 +263,11 @@ pub(crate) struct Demo {
     #[arg(long, env = "PORTALS_URL", default_value = "http://127.0.0.1:8080", value_name = "URL", value_parser = config::base_url)]
     pub(crate) url: String,
     /// The operator's API access token
-    #[arg(long, env = "PORTALS_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret::text)]
-    pub(crate) admin_token: Option<Secret>,
+    #[arg(long, env = "PORTALS_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = given::secret())]
+    pub(crate) admin_token: Option<Given<Secret>>,
     /// A file with the operator's token
-    #[arg(long, env = "PORTALS_ADMIN_TOKEN_FILE", value_name = "FILE")]
-    pub(crate) admin_token_file: Option<PathBuf>,
+    #[arg(long, env = "PORTALS_ADMIN_TOKEN_FILE", value_name = "FILE", value_parser = given::file())]
+    pub(crate) admin_token_file: Option<Given<PathBuf>>,
     /// The demo upstream, as the executor reaches it
     #[arg(long, env = "PORTALS_UPSTREAM_URL", value_name = "URL", value_parser = config::upstream_url)]
     pub(crate) upstream_url: String,

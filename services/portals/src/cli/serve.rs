@@ -2,7 +2,8 @@
 //!
 //! Groups of flags are shared, so that one name means one thing in every role.
 
-use crate::config::{self, Endpoint, Listen, Sled, secret};
+use super::given::{self, Given};
+use crate::config::{self, Endpoint, Listen, Sled};
 use clap::{Args, ValueEnum};
 use model::{Secret, address::TrustedProxies};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -69,22 +70,22 @@ pub(crate) struct Public {
 #[derive(Args, Debug)]
 pub(crate) struct SecretKey {
     /// 32 bytes in base64, several separated by commas: the first seals and signs, all open and verify [default: made in --data-dir, where there is one]
-    #[arg(long, env = "PORTALS_SECRET_KEY", hide_env_values = true, value_name = "KEYS", value_parser = secret::text)]
-    pub(crate) secret_key: Option<Secret>,
+    #[arg(long, env = "PORTALS_SECRET_KEY", hide_env_values = true, value_name = "KEYS", value_parser = given::secret())]
+    pub(crate) secret_key: Option<Given<Secret>>,
     /// A file with the secret key
-    #[arg(long, env = "PORTALS_SECRET_KEY_FILE", value_name = "FILE")]
-    pub(crate) secret_key_file: Option<PathBuf>,
+    #[arg(long, env = "PORTALS_SECRET_KEY_FILE", value_name = "FILE", value_parser = given::file())]
+    pub(crate) secret_key_file: Option<Given<PathBuf>>,
 }
 
 /// The key that edges and registries share.
 #[derive(Args, Debug)]
 pub(crate) struct EdgeKey {
     /// Who may watch the registry: 32 to 256 visible ASCII characters, the same for edges and registry
-    #[arg(long, env = "PORTALS_EDGE_KEY", hide_env_values = true, value_name = "KEY", value_parser = secret::text)]
-    pub(crate) edge_key: Option<Secret>,
+    #[arg(long, env = "PORTALS_EDGE_KEY", hide_env_values = true, value_name = "KEY", value_parser = given::secret())]
+    pub(crate) edge_key: Option<Given<Secret>>,
     /// A file with the edge key
-    #[arg(long, env = "PORTALS_EDGE_KEY_FILE", value_name = "FILE")]
-    pub(crate) edge_key_file: Option<PathBuf>,
+    #[arg(long, env = "PORTALS_EDGE_KEY_FILE", value_name = "FILE", value_parser = given::file())]
+    pub(crate) edge_key_file: Option<Given<PathBuf>>,
 }
 
 /// The state, and who manages it.
@@ -100,11 +101,11 @@ pub(crate) struct State {
     #[arg(long, env = "PORTALS_MIN_FREE_MIB", default_value = "256", value_name = "MIB", value_parser = clap::value_parser!(u32))]
     pub(crate) min_free_mib: u32,
     /// The operator's API access token: 32 to 256 visible ASCII characters [default: made and printed once at the first start]
-    #[arg(long, env = "PORTALS_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret::text)]
-    pub(crate) admin_token: Option<Secret>,
+    #[arg(long, env = "PORTALS_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = given::secret())]
+    pub(crate) admin_token: Option<Given<Secret>>,
     /// A file with the operator's token
-    #[arg(long, env = "PORTALS_ADMIN_TOKEN_FILE", value_name = "FILE")]
-    pub(crate) admin_token_file: Option<PathBuf>,
+    #[arg(long, env = "PORTALS_ADMIN_TOKEN_FILE", value_name = "FILE", value_parser = given::file())]
+    pub(crate) admin_token_file: Option<Given<PathBuf>>,
     /// Creates this organization at start if it is not there
     #[arg(long, env = "PORTALS_ORGANIZATION", value_name = "SLUG", requires = "upstream_url")]
     pub(crate) organization: Option<model::Slug>,
@@ -119,11 +120,11 @@ pub(crate) struct State {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct UpstreamToken {
     /// Goes to the upstream as `Authorization: Bearer …`
-    #[arg(long, env = "PORTALS_UPSTREAM_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret::text)]
-    pub(crate) upstream_token: Option<Secret>,
+    #[arg(long, env = "PORTALS_UPSTREAM_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = given::secret())]
+    pub(crate) upstream_token: Option<Given<Secret>>,
     /// A file with the upstream's token
-    #[arg(long, env = "PORTALS_UPSTREAM_TOKEN_FILE", value_name = "FILE")]
-    pub(crate) upstream_token_file: Option<PathBuf>,
+    #[arg(long, env = "PORTALS_UPSTREAM_TOKEN_FILE", value_name = "FILE", value_parser = given::file())]
+    pub(crate) upstream_token_file: Option<Given<PathBuf>>,
 }
 
 /// The way to upstreams.

@@ -1,5 +1,6 @@
 //! Requests to a house, and what it says to them.
 
+use super::output;
 use crate::{
     cli::manage::Server,
     config::secret,
@@ -49,7 +50,7 @@ pub(crate) struct Reply {
 impl Api {
     /// The house that the flags name.
     pub(crate) fn new(server: Server) -> Result<Self, Failure> {
-        let token = secret::read("token", server.token, server.token_file.as_deref())?;
+        let token = secret::read("token", server.token, server.token_file)?;
         let roots = server.ca.map(|path| authorities("ca", &path)).transpose()?.unwrap_or_default();
         let config = outbound::Config { roots, proxy: proxy()?, ..outbound::Config::default() };
         Self::open(server.url, token, config, server.json)
@@ -127,7 +128,8 @@ impl Api {
         Ok(Reply { status: parts.status, headers: parts.headers, body })
     }
 
-    /// Sends a request of the management API; anything but a success is a failure with the API's own message.
+    /// Sends a request of the management API; anything but a success is a failure with the API's own message, or
+    /// after the API's JSON where that is wanted.
     pub(crate) async fn manage(
         &self,
         method: Method,
@@ -136,7 +138,14 @@ impl Api {
         body: Option<&Value>,
     ) -> Result<Reply, Failure> {
         let reply = self.send(method, path, headers, body.map(Value::to_string)).await?;
-        if reply.status.is_success() { Ok(reply) } else { Err(reply.refusal()) }
+        match (reply.status.is_success(), self.json && !reply.body.is_empty()) {
+            (true, _) => Ok(reply),
+            (false, true) => {
+                output::print_raw(&reply.body);
+                Err(Failure::refused(""))
+            }
+            (false, false) => Err(reply.refusal()),
+        }
     }
 
     /// All entries of a list, page by page.

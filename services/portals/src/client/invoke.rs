@@ -1,6 +1,6 @@
 //! `portals invoke`: one call of a portal.
 
-use super::{api::Api, input, output};
+use super::{api::Api, input, output, segment};
 use crate::{cli::manage::Invoke, exit::Failure};
 use http::Method;
 use serde_json::value::RawValue;
@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, btree_map::Entry};
 /// Runs it.
 pub(crate) fn run(command: Invoke) -> Result<(), Failure> {
     let variables = variables(command.variables.as_deref(), &command.var)?;
-    let mut path = format!("/organizations/{}/portals/{}", command.organization, command.portal);
+    let (organization, portal) = (segment(&command.organization)?, segment(&command.portal)?);
+    let mut path = format!("/organizations/{organization}/portals/{portal}");
     if let Some(name) = &command.operation {
         let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !plain {

@@ -1,10 +1,10 @@
 //! `portals org`: organizations and their upstreams.
 
-use super::{api::Api, output};
+use super::{api::Api, output, segment};
 use crate::{
     cli::manage::{Org, OrgAction, OrgProperties},
     config::secret,
-    exit::{self, Failure},
+    exit::Failure,
 };
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -26,29 +26,29 @@ pub(crate) fn run(command: Org) -> Result<(), Failure> {
             }
             OrgAction::List => output::table(&api, &api.list(PATH).await?, &COLUMNS),
             OrgAction::Show { slug } => {
-                output::show(&api, &api.manage(Method::GET, &path(&slug), &[], None).await?)
+                output::show(&api, &api.manage(Method::GET, &path(&slug)?, &[], None).await?)
             }
             OrgAction::Update { slug, properties } => {
                 let body = Value::Object(read(properties)?);
-                output::show(&api, &api.manage(Method::PATCH, &path(&slug), &[], Some(&body)).await?)
+                output::show(&api, &api.manage(Method::PATCH, &path(&slug)?, &[], Some(&body)).await?)
             }
             OrgAction::Delete { slug } => {
-                api.manage(Method::DELETE, &path(&slug), &[], None).await?;
-                exit::print(&format!("deleted {slug}\n"));
+                api.manage(Method::DELETE, &path(&slug)?, &[], None).await?;
+                output::done(&api, &format!("deleted {slug}"));
                 Ok(())
             }
         }
     })
 }
 
-fn path(slug: &str) -> String {
-    format!("{PATH}/{slug}")
+fn path(slug: &str) -> Result<String, Failure> {
+    Ok(format!("{PATH}/{}", segment(slug)?))
 }
 
 /// The properties that were given, as the API names them.
 fn read(given: OrgProperties) -> Result<Map<String, Value>, Failure> {
     let token = given.upstream_token;
-    let token = secret::read("upstream-token", token.upstream_token, token.upstream_token_file.as_deref())?;
+    let token = secret::read("upstream-token", token.upstream_token, token.upstream_token_file)?;
     let mut headers = Map::new();
     for header in &given.upstream_headers {
         let Some((name, value)) = header.split_once(':') else {

@@ -25,6 +25,13 @@ pub(crate) fn show(api: &Api, reply: &Reply) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Says in words what was done; the API's own answer to it is empty.
+pub(crate) fn done(api: &Api, what: &str) {
+    if !api.json {
+        exit::print(&format!("{what}\n"));
+    }
+}
+
 /// Shows many things as a table of these properties.
 pub(crate) fn table(api: &Api, things: &[Box<RawValue>], columns: &[&str]) -> Result<(), Failure> {
     if api.json {

@@ -1,9 +1,9 @@
 //! `portals portal`: portals and their documents.
 
-use super::{api::Api, input, output};
+use super::{api::Api, input, output, segment};
 use crate::{
     cli::manage::{ExtraVariables, Portal, PortalAction, PortalProperties},
-    exit::{self, Failure},
+    exit::Failure,
 };
 use http::{Method, header};
 use serde_json::{Map, Value, json};
@@ -17,38 +17,38 @@ pub(crate) fn run(command: Portal) -> Result<(), Failure> {
         match command.action {
             PortalAction::Create { organization, properties } => {
                 let body = Value::Object(read(properties)?);
-                let made = api.manage(Method::POST, &list(&organization), &[], Some(&body)).await?;
+                let made = api.manage(Method::POST, &list(&organization)?, &[], Some(&body)).await?;
                 output::show(&api, &made)
             }
             PortalAction::List { organization } => {
-                output::table(&api, &api.list(&list(&organization)).await?, &COLUMNS)
+                output::table(&api, &api.list(&list(&organization)?).await?, &COLUMNS)
             }
             PortalAction::Show { organization, portal } => {
-                let path = path(&organization, &portal);
+                let path = path(&organization, &portal)?;
                 output::show(&api, &api.manage(Method::GET, &path, &[], None).await?)
             }
             PortalAction::Update { organization, portal, properties, if_revision } => {
                 let body = Value::Object(read(properties)?);
                 let condition = if_revision.map(|revision| (header::IF_MATCH, format!("\"{revision}\"")));
-                let path = path(&organization, &portal);
+                let path = path(&organization, &portal)?;
                 let condition: Vec<_> = condition.into_iter().collect();
                 output::show(&api, &api.manage(Method::PUT, &path, &condition, Some(&body)).await?)
             }
             PortalAction::Delete { organization, portal } => {
-                api.manage(Method::DELETE, &path(&organization, &portal), &[], None).await?;
-                exit::print(&format!("deleted {portal}\n"));
+                api.manage(Method::DELETE, &path(&organization, &portal)?, &[], None).await?;
+                output::done(&api, &format!("deleted {portal}"));
                 Ok(())
             }
         }
     })
 }
 
-fn list(organization: &str) -> String {
-    format!("/v2/organizations/{organization}/portals")
+fn list(organization: &str) -> Result<String, Failure> {
+    Ok(format!("/v2/organizations/{}/portals", segment(organization)?))
 }
 
-fn path(organization: &str, portal: &str) -> String {
-    format!("{}/{portal}", list(organization))
+fn path(organization: &str, portal: &str) -> Result<String, Failure> {
+    Ok(format!("{}/{}", list(organization)?, segment(portal)?))
 }
 
 /// The properties that were given, as the API names them.
@@ -64,6 +64,7 @@ fn read(given: PortalProperties) -> Result<Map<String, Value>, Failure> {
         ("query", query.map(Value::from)),
         ("description", given.description.map(Value::from)),
         ("allowed_ip_addresses", given.allowed_ip_addresses.map(Value::from)),
+        ("user_invokable", given.user_invokable.map(Value::from)),
         ("extra_variables", extra),
     ];
     Ok(properties.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())

@@ -1,9 +1,9 @@
 //! `portals token`: who may call a portal.
 
-use super::{api::Api, output};
+use super::{api::Api, output, segment};
 use crate::{
     cli::manage::{Token, TokenAction},
-    exit::{self, Failure},
+    exit::Failure,
 };
 use http::Method;
 use serde_json::json;
@@ -17,22 +17,23 @@ pub(crate) fn run(command: Token) -> Result<(), Failure> {
         match command.action {
             TokenAction::Create { organization, portal, description, expires_at } => {
                 let body = json!({"description": description, "expires_at": expires_at});
-                let path = path(&organization, &portal);
+                let path = path(&organization, &portal)?;
                 output::show(&api, &api.manage(Method::POST, &path, &[], Some(&body)).await?)
             }
             TokenAction::List { organization, portal } => {
-                output::table(&api, &api.list(&path(&organization, &portal)).await?, &COLUMNS)
+                output::table(&api, &api.list(&path(&organization, &portal)?).await?, &COLUMNS)
             }
             TokenAction::Revoke { organization, portal, uuid } => {
-                let path = format!("{}/{uuid}", path(&organization, &portal));
+                let path = format!("{}/{}", path(&organization, &portal)?, segment(&uuid)?);
                 api.manage(Method::DELETE, &path, &[], None).await?;
-                exit::print(&format!("revoked {uuid}\n"));
+                output::done(&api, &format!("revoked {uuid}"));
                 Ok(())
             }
         }
     })
 }
 
-fn path(organization: &str, portal: &str) -> String {
-    format!("/v2/organizations/{organization}/portals/{portal}/tokens")
+fn path(organization: &str, portal: &str) -> Result<String, Failure> {
+    let (organization, portal) = (segment(organization)?, segment(portal)?);
+    Ok(format!("/v2/organizations/{organization}/portals/{portal}/tokens"))
 }

@@ -2,14 +2,16 @@
 //!
 //! A secret comes by flag, by environment, or by a file of its own; it is never printed, not even when it is wrong.
 
-use crate::exit::Failure;
+use crate::{
+    cli::given::{Given, Twin, winner},
+    exit::Failure,
+};
 use model::{Secret, key::Keyring};
 use std::{
-    convert::Infallible,
     fs::{self, File, OpenOptions},
     io::{ErrorKind, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// The name of the generated key's file in the data directory.
@@ -21,26 +23,20 @@ const MAX_FILE_BYTES: u64 = 64 << 10;
 /// How many characters an operator's own token or key has.
 const OPERATORS_CHARS: std::ops::RangeInclusive<usize> = 32..=256;
 
-/// Takes a flag's text as a secret; it is judged later, where an error does not repeat it.
-#[expect(clippy::unnecessary_wraps, reason = "the command line's parsers return a result")]
-pub(crate) fn text(text: &str) -> Result<Secret, Infallible> {
-    Ok(Secret::new(text))
-}
-
-/// The secret of a flag: given itself, or in a file, or not at all.
+/// The secret of a flag: given itself, or in a file, or not at all; a flag wins over a variable.
 pub(crate) fn read(
     flag: &str,
-    given: Option<Secret>,
-    file: Option<&Path>,
+    given: Option<Given<Secret>>,
+    file: Option<Given<PathBuf>>,
 ) -> Result<Option<Secret>, Failure> {
-    match (given, file) {
-        (Some(_), Some(_)) => {
+    match winner(given, file) {
+        Twin::Both => {
             Err(Failure::usage(format!("--{flag} and --{flag}-file (or their variables) are both given")))
         }
-        (Some(given), None) if given.is_empty() => Err(Failure::usage(format!("--{flag} is empty"))),
-        (Some(given), None) => Ok(Some(given)),
-        (None, Some(path)) => read_file(flag, path).map(Some),
-        (None, None) => Ok(None),
+        Twin::This(given) if given.is_empty() => Err(Failure::usage(format!("--{flag} is empty"))),
+        Twin::This(given) => Ok(Some(given)),
+        Twin::That(path) => read_file(flag, &path).map(Some),
+        Twin::Neither => Ok(None),
     }
 }
 

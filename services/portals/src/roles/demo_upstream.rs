@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// Runs the API until a signal.
 pub(crate) fn run(options: serve::DemoUpstream) -> Result<(), Failure> {
     let token = options.upstream_token;
-    let token = secret::read("upstream-token", token.upstream_token, token.upstream_token_file.as_deref())?;
+    let token = secret::read("upstream-token", token.upstream_token, token.upstream_token_file)?;
     super::run(&options.process, |process| async move {
         let router = upstream::router(token);
         let station = Station {

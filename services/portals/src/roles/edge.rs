@@ -24,8 +24,7 @@ use std::{
 /// Runs an edge until a signal.
 pub(crate) fn run(options: serve::Edge) -> Result<(), Failure> {
     let key = options.edge_key;
-    let key =
-        secret::read("edge-key", key.edge_key, key.edge_key_file.as_deref())?.ok_or_else(no_edge_key)?;
+    let key = secret::read("edge-key", key.edge_key, key.edge_key_file)?.ok_or_else(no_edge_key)?;
     let key = secret::operators("edge-key", key)?;
     super::run(&options.process, |process| async move {
         let bound = process.bind(&Listen::Tcp(options.public.listen))?;

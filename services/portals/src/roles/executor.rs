@@ -27,7 +27,7 @@ const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 /// Runs an executor until a signal.
 pub(crate) fn run(options: serve::Executor) -> Result<(), Failure> {
     let key = options.secret_key;
-    let key = secret::read("secret-key", key.secret_key, key.secret_key_file.as_deref())?.ok_or_else(|| {
+    let key = secret::read("secret-key", key.secret_key, key.secret_key_file)?.ok_or_else(|| {
         Failure::usage("--secret-key is missing: an executor must be given the registry's (PORTALS_SECRET_KEY, or a file)")
     })?;
     let config = Outbound::read(&options.outbound)?.with(secret::keyring(&key)?);
@@ -92,10 +92,9 @@ pub(crate) fn open(config: executor::Config) -> Result<Executor, Failure> {
 
 /// The proxies that the environment names, in upper or lower case.
 pub(crate) fn proxy() -> Result<Proxy, Failure> {
-    let read = |name: &str| {
-        let lower = std::env::var(name.to_ascii_lowercase());
-        std::env::var(name).or(lower).unwrap_or_default()
-    };
+    // An empty one says nothing, as elsewhere: it hides no other.
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let read = |name: &str| set(name).or_else(|| set(&name.to_ascii_lowercase())).unwrap_or_default();
     let no_proxy = format!("{LOOPBACK},{}", read("NO_PROXY"));
     Proxy::new(&read("HTTPS_PROXY"), &read("HTTP_PROXY"), &no_proxy)
         .map_err(|error| Failure::usage(format!("HTTPS_PROXY or HTTP_PROXY: {error}")))

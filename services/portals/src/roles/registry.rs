@@ -75,17 +75,21 @@ pub(crate) fn config(
     made_edge_key: Option<Secret>,
 ) -> Result<(registry::Config, Keyring), Failure> {
     let data_dir = state.data_dir.unwrap_or_else(|| PathBuf::from(DATA_DIR));
-    let given = secret::read("edge-key", edge_key.edge_key, edge_key.edge_key_file.as_deref())?;
+    let given = secret::read("edge-key", edge_key.edge_key, edge_key.edge_key_file)?;
     let edge_key = match (given, made_edge_key) {
         (Some(given), _) => secret::operators("edge-key", given)?,
         (None, Some(made)) => made,
         (None, None) => return Err(no_edge_key()),
     };
-    let admin_token = secret::read("admin-token", state.admin_token, state.admin_token_file.as_deref())?
+    let admin_token = secret::read("admin-token", state.admin_token, state.admin_token_file)?
         .map(|token| secret::operators("admin-token", token))
         .transpose()?;
     let token = state.upstream_token;
-    let token = secret::read("upstream-token", token.upstream_token, token.upstream_token_file.as_deref())?;
+    let token = secret::read("upstream-token", token.upstream_token, token.upstream_token_file)?;
+    if let Some(token) = &token {
+        registry::check_upstream_token(token.expose())
+            .map_err(|wrong| Failure::usage(format!("--upstream-token {wrong}")))?;
+    }
     let first_organization = match (state.organization, state.upstream_url) {
         (Some(slug), Some(upstream_url)) => {
             Some(FirstOrganization { slug: slug.to_string(), upstream_url, upstream_token: token })
@@ -98,7 +102,7 @@ pub(crate) fn config(
         }
     };
     // Last: what is made here must not be made for a configuration that is refused.
-    let keyring = match secret::read("secret-key", key.secret_key, key.secret_key_file.as_deref())? {
+    let keyring = match secret::read("secret-key", key.secret_key, key.secret_key_file)? {
         Some(given) => secret::keyring(&given)?,
         None => secret::keyring_in(&data_dir)?,
     };

@@ -121,7 +121,7 @@ impl Administration<'_> {
         let plan = || {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
             let before = draft.organization.clone();
-            check_revision(request.if_revision, before.revision)?;
+            check_revision(request.if_revision, &request.or_revisions, before.revision)?;
             let secrets_before = upstream::open(self.credentials, before.uuid, &before.upstream_sealed)?;
             let secrets = UpstreamSecrets {
                 credential: credential.clone().unwrap_or_else(|| secrets_before.credential.clone()),
@@ -164,7 +164,7 @@ impl Administration<'_> {
         let plan = || {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
             let Organization { uuid, slug, name, revision, .. } = draft.organization.clone();
-            check_revision(request.if_revision, revision)?;
+            check_revision(request.if_revision, &request.or_revisions, revision)?;
             let now = Moment::now();
             draft.delete(table::organization(uuid));
             draft.delete(table::organization_slug(&slug));

@@ -94,7 +94,7 @@ impl Administration<'_> {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
             let found = self.catalog.portal_named(draft.organization.uuid, &request.portal)?;
             let before = found.ok_or_else(no_portal)?;
-            check_revision(request.if_revision, before.revision)?;
+            check_revision(request.if_revision, &request.or_revisions, before.revision)?;
             let document_before = self.catalog.document(&before)?;
             let (after, document) = changes.apply(&before, &document_before);
             let data = changed(&before, &after);
@@ -133,7 +133,7 @@ impl Administration<'_> {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
             let found = self.catalog.portal_named(draft.organization.uuid, &request.portal)?;
             let Portal { uuid, organization, slug, name, revision, .. } = found.ok_or_else(no_portal)?;
-            check_revision(request.if_revision, revision)?;
+            check_revision(request.if_revision, &request.or_revisions, revision)?;
             let now = Moment::now();
             draft.tally.portals = draft.tally.portals.saturating_sub(1);
             draft.delete(table::portal(organization, uuid));

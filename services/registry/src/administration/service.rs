@@ -194,3 +194,115 @@ impl AdministrationService for Registry {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        administration::desk::registry,
+        caller::operator_token,
+        record::{self, AccessToken, AccessTokenKind},
+        store::Batch,
+        table,
+    };
+    use model::{Bearer, BearerKind, Reason};
+    use proto::{
+        Channel, channel, fault::read_status,
+        registry::v1::administration_service_client::AdministrationServiceClient,
+    };
+    use uuid::Uuid;
+
+    type Client = AdministrationServiceClient<Channel>;
+
+    /// What each call needs, as the contract has it.
+    const CONTRACT: [(&str, Option<Scope>); 15] = [
+        ("DescribeAccessToken", None),
+        ("ListOrganizations", Some(Scope::ReadOrganizations)),
+        ("GetOrganization", Some(Scope::ReadOrganizations)),
+        ("CreateOrganization", Some(Scope::WriteOrganizations)),
+        ("UpdateOrganization", Some(Scope::WriteOrganizations)),
+        ("DeleteOrganization", Some(Scope::WriteOrganizations)),
+        ("ListPortals", Some(Scope::ReadPortals)),
+        ("GetPortal", Some(Scope::ReadPortals)),
+        ("CreatePortal", Some(Scope::WritePortals)),
+        ("UpdatePortal", Some(Scope::WritePortals)),
+        ("DeletePortal", Some(Scope::WritePortals)),
+        ("ListPortalTokens", Some(Scope::ReadPortals)),
+        ("CreatePortalToken", Some(Scope::WritePortals)),
+        ("DeletePortalToken", Some(Scope::WritePortals)),
+        ("ListAuditEvents", Some(Scope::ReadAuditEvents)),
+    ];
+
+    /// The calls that the service has.
+    fn calls() -> Vec<&'static str> {
+        let proto = include_str!("../../../../proto/portals/registry/v1/administration.proto");
+        let calls = proto.lines().filter_map(|line| line.trim().strip_prefix("rpc "));
+        calls.map(|call| call.split('(').next().unwrap()).collect()
+    }
+
+    /// Makes the call of that name with a message that says nothing.
+    async fn call(mut client: Client, name: &str, token: &Bearer) -> Result<(), Fault> {
+        macro_rules! call {
+            ($method:ident) => {{
+                let mut request = Request::new(Default::default());
+                let bearer = format!("Bearer {}", token.expose()).parse().unwrap();
+                request.metadata_mut().insert("authorization", bearer);
+                client.$method(request).await.map(drop)
+            }};
+        }
+        let answer = match name {
+            "DescribeAccessToken" => call!(describe_access_token),
+            "ListOrganizations" => call!(list_organizations),
+            "GetOrganization" => call!(get_organization),
+            "CreateOrganization" => call!(create_organization),
+            "UpdateOrganization" => call!(update_organization),
+            "DeleteOrganization" => call!(delete_organization),
+            "ListPortals" => call!(list_portals),
+            "GetPortal" => call!(get_portal),
+            "CreatePortal" => call!(create_portal),
+            "UpdatePortal" => call!(update_portal),
+            "DeletePortal" => call!(delete_portal),
+            "ListPortalTokens" => call!(list_portal_tokens),
+            "CreatePortalToken" => call!(create_portal_token),
+            "DeletePortalToken" => call!(delete_portal_token),
+            "ListAuditEvents" => call!(list_audit_events),
+            _ => panic!("{name} is not called"),
+        };
+        answer.map_err(|status| read_status(status, Reason::Internal))
+    }
+
+    /// An access token with these scopes.
+    async fn token(registry: &Registry, scopes: Vec<Scope>) -> Bearer {
+        let bearer = Bearer::generate(BearerKind::AccessToken);
+        let kind = AccessTokenKind::AccessToken;
+        let token = AccessToken { kind, scopes, ..operator_token(Uuid::now_v7()) };
+        let batch = Batch::new().put(table::access_token(&bearer.fingerprint()), record::write(&token));
+        registry.catalog().commit(batch).await.unwrap();
+        bearer
+    }
+
+    #[tokio::test]
+    async fn each_call_needs_the_scope_of_the_contract_and_no_other() {
+        assert_eq!(CONTRACT.map(|(name, _)| name), *calls());
+        let folder = tempfile::tempdir().unwrap();
+        let registry = registry(folder.path()).await;
+        let client = Client::new(channel::local(registry.administration_service()));
+        let holders = Scope::ALL.into_iter().map(Some).chain([None]);
+        for held in holders {
+            let token = token(&registry, held.into_iter().collect()).await;
+            for (name, needed) in CONTRACT {
+                let answer = call(client.clone(), name, &token).await;
+                let Some(missing) = needed.filter(|needed| Some(*needed) != held) else {
+                    let let_in = [None, Some(Reason::NotFound), Some(Reason::ValidationFailed)];
+                    let reason = answer.as_ref().err().map(Fault::reason);
+                    assert!(let_in.contains(&reason), "{name} with {held:?}: {answer:?}");
+                    continue;
+                };
+                let fault = answer.expect_err(name);
+                assert_eq!(fault.reason(), Reason::Forbidden, "{name} with {held:?}: {fault}");
+                let said = format!("lacks the scope {}", missing.name());
+                assert!(fault.message().ends_with(&said), "{name} with {held:?}: {fault}");
+            }
+        }
+    }
+}

@@ -18,7 +18,7 @@ use serde_json::json;
 use std::time::SystemTime;
 use uuid::Uuid;
 
-/// The most live tokens of a portal.
+/// The most live tokens of a portal; those that have expired do not count.
 const MAX_TOKENS: usize = 100;
 
 /// Makes a token within a change; the bearer is for the one answer that tells it.
@@ -74,7 +74,7 @@ impl Administration<'_> {
         let now = SystemTime::now();
         let expires_at = match request.expires_at.map(time::read) {
             None => None,
-            Some(Some(end)) if end > now && jiff::Timestamp::try_from(end).is_ok() => Some(Moment::from(end)),
+            Some(Some(end)) if end > now && time::text(end).is_some() => Some(Moment::from(end)),
             Some(_) => {
                 problems.add("expires_at must be a time in the future");
                 None
@@ -84,16 +84,24 @@ impl Administration<'_> {
         let plan = || {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
             let portal = self.portal(&request.organization, &request.portal)?;
-            if self.catalog.tokens_up_to(portal.uuid, MAX_TOKENS)? >= MAX_TOKENS {
+            let all = Window { skip: 0, limit: MAX_TOKENS };
+            let listed = self.catalog.tokens(portal.uuid, all, MAX_TOKENS)?.items;
+            let (expired, live): (Vec<_>, Vec<_>) =
+                listed.into_iter().partition(|token| token.has_expired(now));
+            if live.len() >= MAX_TOKENS {
                 return Err(invalid(format_args!(
-                    "the portal has {MAX_TOKENS} tokens, which is the most: revoke one first"
+                    "the portal has {MAX_TOKENS} live tokens, which is the most: revoke one first"
                 )));
+            }
+            // Nobody can use these any more: they need no place, and no later mint has to pass them over.
+            for token in expired {
+                draft.delete(table::token_order(portal.uuid, token.uuid));
             }
             let description = request.description.clone();
             let (bearer, token) = mint(&mut draft, &portal, description, expires_at, now.into());
             let data = json!({
                 "portal": {"uuid": portal.uuid, "slug": portal.slug},
-                "expires_at": expires_at.and_then(|at| jiff::Timestamp::try_from(SystemTime::from(at)).ok()).map(|at| at.to_string()),
+                "expires_at": expires_at.and_then(|at| time::text(at.into())),
             });
             let happening = Happening {
                 r#type: "PORTAL_TOKEN_CREATED",
@@ -134,5 +142,106 @@ impl Administration<'_> {
             Ok(Plan::Write(draft.record(caller, now, happening), ()))
         };
         self.withdraw(&request.organization, plan).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Registry,
+        administration::desk::{keyring, operator, registry},
+        authorize::authorize,
+        grant::Signer,
+        usage::Usage,
+    };
+    use std::time::Duration;
+
+    const NOBODY_MAY_CALL: &str = "the token is missing, malformed, unknown, expired or revoked";
+
+    /// As many tokens as `ends` says, without asking whether there is room.
+    async fn minted(registry: &Registry, ends: &[SystemTime]) -> Vec<Bearer> {
+        let administration = registry.administration();
+        let plan = || {
+            let mut draft = Draft::of(administration.catalog, "acme")?;
+            let portal = administration.portal("acme", "viewer")?;
+            let now = Moment::now();
+            let mint = |end: &SystemTime| mint(&mut draft, &portal, None, Some((*end).into()), now).0;
+            let bearers: Vec<_> = ends.iter().map(mint).collect();
+            let happening = Happening {
+                r#type: "PORTAL_TOKEN_CREATED",
+                subject: "portal_token",
+                uuid: portal.uuid,
+                name: "",
+                data: json!({}),
+            };
+            Ok(Plan::Write(draft.record(&operator(), now, happening), bearers))
+        };
+        administration.turns.change(administration.catalog, "acme", plan).await.unwrap().0
+    }
+
+    fn request(expires_at: Option<SystemTime>) -> v1::CreatePortalTokenRequest {
+        v1::CreatePortalTokenRequest {
+            organization: "acme".to_owned(),
+            portal: "viewer".to_owned(),
+            description: None,
+            expires_at: expires_at.map(time::write),
+        }
+    }
+
+    fn listed(registry: &Registry) -> u64 {
+        let request = v1::ListPortalTokensRequest {
+            organization: "acme".to_owned(),
+            portal: "viewer".to_owned(),
+            page: None,
+        };
+        registry.administration().list_tokens(&request, Window { skip: 0, limit: 1 }).unwrap().total
+    }
+
+    #[tokio::test]
+    async fn a_token_is_refused_from_the_moment_of_its_expiry() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = registry(folder.path()).await;
+        let end = SystemTime::from(Moment::now()) + Duration::from_secs(3_600);
+        let bearers = minted(&registry, &[end]).await;
+        let bearer = bearers[0].expose();
+        let (signer, usage) = (Signer::new(&keyring()), Usage::default());
+        let at = |now| authorize(registry.catalog(), &signer, &usage, ("acme", "viewer", bearer), now);
+
+        assert!(at(end - Duration::from_secs(2)).unwrap().expires_at <= end);
+        for now in [end, end + Duration::from_millis(1), end + Duration::from_secs(86_400)] {
+            let Err(fault) = at(now) else { panic!("a grant at {now:?}") };
+            assert_eq!((fault.reason(), fault.message()), (Reason::Unauthenticated, NOBODY_MAY_CALL));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_may_last_until_the_last_year_of_four_digits_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = registry(folder.path()).await;
+        let last = time::parse("9999-12-31T23:59:59.999Z").unwrap();
+        let (token, _) =
+            registry.administration().create_token(&operator(), request(Some(last))).await.unwrap();
+        assert_eq!(token.expires_at.and_then(time::read), Some(last));
+        let later = last + Duration::from_millis(1);
+        let refused = registry.administration().create_token(&operator(), request(Some(later))).await;
+        assert_eq!(refused.unwrap_err().reason(), Reason::ValidationFailed);
+    }
+
+    #[tokio::test]
+    async fn tokens_that_have_expired_take_no_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = registry(folder.path()).await;
+        let past = SystemTime::now() - Duration::from_secs(1);
+        minted(&registry, &[past; MAX_TOKENS - 1]).await;
+        assert_eq!(listed(&registry), 100);
+
+        registry.administration().create_token(&operator(), request(None)).await.unwrap();
+
+        assert_eq!(listed(&registry), 2, "the portal's first and the new one");
+        let later = SystemTime::now() + Duration::from_secs(3_600);
+        minted(&registry, &[later; MAX_TOKENS - 2]).await;
+        let fault = registry.administration().create_token(&operator(), request(None)).await.unwrap_err();
+        assert!(fault.message().contains("revoke one first"), "{fault}");
     }
 }

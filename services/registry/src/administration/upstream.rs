@@ -18,8 +18,9 @@ const MAX_HEADERS_BYTES: usize = 16 << 10;
 const TIMEOUT_SECONDS: RangeInclusive<u32> = 1..=300;
 const MAX_RATE_LIMIT: u32 = 1_000_000;
 
-/// Fields that are the connection's, the body's or the credential's.
+/// Fields that are the connection's, the body's or the credential's, or say which answers can be read.
 const RESERVED: &[&str] = &[
+    "accept",
     "accept-encoding",
     "authorization",
     "connection",
@@ -40,12 +41,17 @@ const RESERVED: &[&str] = &[
 
 /// Checks where an upstream is.
 pub(crate) fn check_url(problems: &mut Problems, url: &str) {
-    if let Err(expected) = read_url(url) {
+    if let Err(expected) = check_upstream_url(url) {
         problems.add(format!("upstream_url {expected}"));
     }
 }
 
-fn read_url(url: &str) -> Result<(), String> {
+/// Checks where an upstream is, for whoever is to name it.
+///
+/// # Errors
+///
+/// What it must be.
+pub fn check_upstream_url(url: &str) -> Result<(), String> {
     if url.len() > MAX_URL_BYTES {
         return Err(format!("must have at most {MAX_URL_BYTES} bytes"));
     }
@@ -70,10 +76,23 @@ fn read_url(url: &str) -> Result<(), String> {
 
 /// Checks what goes to an upstream as `Authorization: Bearer …`.
 pub(crate) fn check_credential(problems: &mut Problems, credential: &str) {
-    if credential.len() > MAX_CREDENTIAL_BYTES {
-        problems.add(format!("upstream_token must have at most {MAX_CREDENTIAL_BYTES} bytes"));
-    } else if !credential.bytes().all(|byte| byte.is_ascii_graphic()) {
-        problems.add("upstream_token must be visible ASCII characters without spaces");
+    if let Err(expected) = check_upstream_token(credential) {
+        problems.add(format!("upstream_token {expected}"));
+    }
+}
+
+/// Checks what goes to an upstream as `Authorization: Bearer …`, for whoever is to name it.
+///
+/// # Errors
+///
+/// What it must be; it is not repeated.
+pub fn check_upstream_token(token: &str) -> Result<(), String> {
+    if token.len() > MAX_CREDENTIAL_BYTES {
+        return Err(format!("must have at most {MAX_CREDENTIAL_BYTES} bytes"));
+    }
+    match token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(()),
+        false => Err("must be visible ASCII characters without spaces".to_owned()),
     }
 }
 
@@ -156,7 +175,7 @@ mod tests {
     #[test]
     fn an_upstream_is_an_absolute_http_url() {
         for url in ["https://graphql.example/v1", "http://127.0.0.1:8081", "http://[::1]:1/a?b=c"] {
-            assert_eq!(read_url(url), Ok(()), "{url}");
+            assert_eq!(check_upstream_url(url), Ok(()), "{url}");
         }
         let long = format!("https://a/{}", "b".repeat(MAX_URL_BYTES));
         for url in [
@@ -174,7 +193,7 @@ mod tests {
             "http://a b",
             &long,
         ] {
-            assert!(read_url(url).is_err(), "{url}");
+            assert!(check_upstream_url(url).is_err(), "{url}");
         }
     }
 
@@ -187,9 +206,12 @@ mod tests {
             read_headers(&mut problems, v1::Headers { headers: fields.iter().map(header).collect() });
             problems.verdict()
         };
-        assert!(fields(&[("X-Team", "ci"), ("x-other", "")]).is_ok());
+        assert!(fields(&[("X-Team", "ci"), ("x-other", ""), ("User-Agent", "theirs")]).is_ok());
         for bad in [
             &[("Host", "a")][..],
+            &[("Accept", "text/plain")],
+            &[("accept-encoding", "identity")],
+            &[("Content-Type", "text/plain")],
             &[("AUTHORIZATION", "Bearer canary")],
             &[("Transfer-Encoding", "chunked")],
             &[("X Team", "ci")],

@@ -2,6 +2,7 @@
 
 use super::Moment;
 use serde::{Deserialize, Serialize};
+use std::time::SystemTime;
 use uuid::Uuid;
 
 /// A token of a portal, under its bearer's fingerprint; it never changes and is never removed.
@@ -13,6 +14,13 @@ pub(crate) struct Token {
     pub(crate) description: Option<String>,
     pub(crate) created_at_ms: Moment,
     pub(crate) expires_at_ms: Option<Moment>,
+}
+
+impl Token {
+    /// Whether its time is over; at the very moment that was said, it is.
+    pub(crate) fn has_expired(&self, now: SystemTime) -> bool {
+        self.expires_at_ms.is_some_and(|end| SystemTime::from(end) <= now)
+    }
 }
 
 /// When a token was last used.

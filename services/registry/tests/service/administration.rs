@@ -106,24 +106,37 @@ async fn an_update_changes_what_is_sent_and_nothing_else() {
 async fn a_change_of_an_old_revision_is_refused() {
     let desk = Desk::open().await;
     desk.portal("acme", "Viewer").await;
-    refused(
-        updated(&desk, UpdatePortalRequest { if_revision: Some(2), ..update() }).await,
-        Reason::PreconditionFailed,
+    let stale = UpdatePortalRequest { if_revision: Some(2), or_revisions: vec![0, 3], ..update() };
+    assert_eq!(
+        refused(updated(&desk, stale).await, Reason::PreconditionFailed),
+        "it is at revision 1, which is not what the change depends on"
     );
     let delete = v1::DeletePortalRequest {
         organization: "acme".to_owned(),
         portal: "viewer".to_owned(),
         if_revision: Some(2),
+        or_revisions: vec![3],
     };
     refused(
         fault(desk.administration().delete_portal(desk.signed(delete)).await),
         Reason::PreconditionFailed,
     );
-    let delete = v1::DeleteOrganizationRequest { organization: "acme".to_owned(), if_revision: Some(2) };
+    let delete = v1::DeleteOrganizationRequest {
+        organization: "acme".to_owned(),
+        if_revision: Some(2),
+        or_revisions: Vec::new(),
+    };
     refused(
         fault(desk.administration().delete_organization(desk.signed(delete)).await),
         Reason::PreconditionFailed,
     );
+    let fitting = UpdatePortalRequest {
+        name: Some("Other".to_owned()),
+        if_revision: Some(9),
+        or_revisions: vec![8, 1],
+        ..update()
+    };
+    assert_eq!(updated(&desk, fitting).await.unwrap().revision, 2);
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ async fn every_change_is_on_record_with_who_and_from_where() {
         organization: "acme".to_owned(),
         portal: "viewer".to_owned(),
         if_revision: None,
+        or_revisions: Vec::new(),
     };
     desk.administration().delete_portal(desk.signed(delete)).await.unwrap();
 

@@ -129,6 +129,7 @@ async fn a_new_portal_of_an_old_slug_revives_no_token() {
         organization: "acme".to_owned(),
         portal: "viewer".to_owned(),
         if_revision: None,
+        or_revisions: Vec::new(),
     };
     desk.administration().delete_portal(desk.signed(request)).await.unwrap();
     let (_, new) = desk.portal("acme", "Viewer").await;
@@ -141,7 +142,11 @@ async fn a_new_portal_of_an_old_slug_revives_no_token() {
 async fn a_new_organization_of_an_old_slug_revives_no_token() {
     let desk = Desk::open().await;
     let (_, old) = desk.portal("acme", "Viewer").await;
-    let request = v1::DeleteOrganizationRequest { organization: "acme".to_owned(), if_revision: None };
+    let request = v1::DeleteOrganizationRequest {
+        organization: "acme".to_owned(),
+        if_revision: None,
+        or_revisions: Vec::new(),
+    };
     desk.administration().delete_organization(desk.signed(request)).await.unwrap();
     refused(desk.authorize("acme", "viewer", &old).await, Reason::Unauthenticated);
     desk.organization("acme").await;

@@ -141,9 +141,14 @@ async fn what_concerns_grants_is_told_in_the_order_of_the_commits() {
         organization: "acme".to_owned(),
         portal: "viewer".to_owned(),
         if_revision: None,
+        or_revisions: Vec::new(),
     };
     desk.administration().delete_portal(desk.signed(delete)).await.unwrap();
-    let delete = v1::DeleteOrganizationRequest { organization: "acme".to_owned(), if_revision: None };
+    let delete = v1::DeleteOrganizationRequest {
+        organization: "acme".to_owned(),
+        if_revision: None,
+        or_revisions: Vec::new(),
+    };
     desk.administration().delete_organization(desk.signed(delete)).await.unwrap();
 
     let mut revision = begin.store_revision;
