@@ -12,7 +12,9 @@ mod figures;
 mod load;
 mod machine;
 mod nginx;
+mod open;
 mod options;
+mod overload;
 mod peer;
 mod report;
 mod request;
@@ -75,5 +77,12 @@ async fn bench(options: &Options) -> Result<(), Failure> {
 
 /// Runs the mode that is asked for.
 async fn measure(options: &Options, shapes: &shapes::Shapes<'_>) -> Result<Findings, Failure> {
+    let modes = &options.modes;
+    if let Some(rates) = &modes.open {
+        return open::measure(options, rates, shapes).await;
+    }
+    if modes.overload {
+        return overload::measure(options, shapes).await;
+    }
     closed::measure(options, shapes).await
 }
