@@ -19,6 +19,9 @@ mod peer;
 mod report;
 mod request;
 mod shapes;
+mod soak;
+mod stored;
+mod stream;
 mod upstream;
 
 use crate::{machine::Machine, options::Options, upstream::Upstream};
@@ -83,6 +86,15 @@ async fn measure(options: &Options, shapes: &shapes::Shapes<'_>) -> Result<Findi
     }
     if modes.overload {
         return overload::measure(options, shapes).await;
+    }
+    if modes.stream {
+        return stream::measure(options, shapes).await;
+    }
+    if !modes.stored.is_empty() {
+        return stored::measure(options, &modes.stored, shapes).await;
+    }
+    if let Some(minutes) = modes.minutes {
+        return soak::measure(options, minutes, shapes).await;
     }
     closed::measure(options, shapes).await
 }

@@ -47,6 +47,9 @@ pub(crate) struct Options {
     /// Where the upstream listens, for peers that must be told beforehand
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(crate) upstream_listen: SocketAddr,
+    /// How long `--stored` may go on filling the registry, in all
+    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
+    fill_limit: u32,
     /// Where to write every single figure, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -125,6 +128,10 @@ impl Options {
 
     pub(crate) fn duration(&self) -> Duration {
         Duration::from_secs(if self.smoke { 1 } else { u64::from(self.seconds.max(1)) })
+    }
+
+    pub(crate) fn fill_limit(&self) -> Duration {
+        Duration::from_secs(u64::from(self.fill_limit))
     }
 
     pub(crate) fn connections(&self) -> &[u32] {
