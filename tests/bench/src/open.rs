@@ -8,7 +8,7 @@ use crate::{
     load::{self, Schedule, Target},
     options::{Options, Rates},
     shapes::Shapes,
-    upstream::Answer,
+    upstream::{self, Answer},
 };
 use serde_json::{Value, json};
 use std::fmt::{self, Write};
@@ -86,13 +86,19 @@ async fn one(
     fixed: Option<u32>,
     options: &Options,
 ) -> Result<Option<Measure>, Failure> {
-    // It also warms up.
-    let Some(saturated) = closed::one(contender, answer, CONNECTIONS, options).await? else {
-        return Ok(None);
-    };
     let Some(requests) = contender.requests(answer) else { return Ok(None) };
     let target = Target { address: contender.address, requests };
-    let rate = fixed.map_or(saturated.per_second / 2.0, f64::from);
+    let rate = match fixed {
+        Some(rate) => {
+            load::check(&target, &upstream::body(answer)).await?;
+            load::closed(&target, CONNECTIONS, options.duration() / 5).await?;
+            f64::from(rate)
+        }
+        None => {
+            let saturated = closed::one(contender, answer, CONNECTIONS, options).await?;
+            saturated.map_or(0.0, |saturated| saturated.per_second / 2.0)
+        }
+    };
     let schedule = Schedule::patient(rate, options.duration());
     let run = load::open(&target, CONNECTIONS, schedule).await?;
     let refused = u32::try_from(run.refused.len()).unwrap_or(u32::MAX);
