@@ -1,31 +1,44 @@
-//! Measures what a portal costs: closed-loop calls through the house in its shapes, beside nginx as a bare reverse proxy
-//! to the same upstream. `cargo build --release && cargo run --release -p bench`
+//! Measures what a portal costs, beside nginx and others that call the same upstream.
+//! `cargo build --release && cargo run --release -p bench`; `--help` tells the rest.
 //!
-//! Rounds are interleaved, so that what else the machine does meets all alike; medians are printed. Load and upstream run
-//! in this process and are not counted. It asserts that answers are right, never how long they took.
+//! What it asserts is that answers are right, never how long they took.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a command that prints")]
 
+mod closed;
+mod contender;
+mod contenders;
 mod cost;
+mod figures;
 mod load;
+mod machine;
 mod nginx;
+mod open;
 mod options;
+mod overload;
+mod peer;
 mod report;
 mod request;
 mod shapes;
+mod soak;
+mod stored;
+mod stream;
 mod upstream;
 
-use crate::{
-    load::{Run, Target},
-    options::Options,
-    report::Measure,
-    shapes::Contender,
-    upstream::{Answer, Upstream},
-};
+use crate::{machine::Machine, options::Options, upstream::Upstream};
 use clap::Parser;
-use std::{fs, io, process::ExitCode, time::Duration};
+use serde_json::{Value, json};
+use std::{fs, io, process::ExitCode};
 
 /// What goes wrong on the way to a figure, as text for whoever started it.
 type Failure = Box<dyn std::error::Error>;
+
+/// What a mode has found: for people, and every figure.
+struct Findings {
+    text: String,
+    figures: Value,
+    /// Calls that were not answered as they should be.
+    failed: u32,
+}
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -49,58 +62,39 @@ async fn bench(options: &Options) -> Result<(), Failure> {
         let missing = format!("there is no {}; build it first", options.binary.display());
         return Err(io::Error::new(io::ErrorKind::NotFound, missing).into());
     }
+    let machine = Machine::here();
     let folder = tempfile::tempdir()?;
-    let upstream = Upstream::open()?;
-    let contenders = shapes::open(&options.binary, folder.path(), &upstream).await?;
-    let measured = rounds(options, &contenders).await;
-    for contender in contenders {
-        contender.close().await;
-    }
-    let measures = measured?;
-    print!("{}", report::table(&measures));
+    let upstream = Upstream::open(options.upstream_listen)?.address;
+    let shapes = shapes::Shapes { binary: &options.binary, folder: folder.path(), upstream };
+    let found = measure(options, &shapes).await?;
+    print!("{machine}{}", found.text);
     if let Some(path) = &options.json {
-        fs::write(path, report::json(&measures).to_string())?;
+        let all = json!({"machine": machine.json(), "figures": found.figures});
+        fs::write(path, all.to_string())?;
     }
-    match measures.iter().map(Measure::failed).sum::<u32>() {
+    match found.failed {
         0 => Ok(()),
         failed => Err(format!("{failed} calls were not answered with 200").into()),
     }
 }
 
-async fn rounds(options: &Options, contenders: &[Contender]) -> Result<Vec<Measure>, Failure> {
-    let mut measures = Vec::new();
-    for round in 0..options.rounds() {
-        for answer in options.answers() {
-            for connections in options.connections() {
-                for contender in contenders {
-                    let measure = measure(contender, *answer, *connections, options).await?;
-                    eprintln!("round {round}: {measure}");
-                    measures.push(measure);
-                }
-            }
-        }
+/// Runs the mode that is asked for.
+async fn measure(options: &Options, shapes: &shapes::Shapes<'_>) -> Result<Findings, Failure> {
+    let modes = &options.modes;
+    if let Some(rates) = &modes.open {
+        return open::measure(options, rates, shapes).await;
     }
-    Ok(measures)
+    if modes.overload {
+        return overload::measure(options, shapes).await;
+    }
+    if modes.stream {
+        return stream::measure(options, shapes).await;
+    }
+    if !modes.stored.is_empty() {
+        return stored::measure(options, &modes.stored, shapes).await;
+    }
+    if let Some(minutes) = modes.minutes {
+        return soak::measure(options, minutes, shapes).await;
+    }
+    closed::measure(options, shapes).await
 }
-
-/// Warms a contender up, then counts what it does and what that costs.
-async fn measure(
-    contender: &Contender,
-    answer: Answer,
-    connections: u32,
-    options: &Options,
-) -> Result<Measure, Failure> {
-    let requests = contender.requests(answer);
-    let target = Target { address: contender.address, requests: &requests };
-    let expected = upstream::body(answer);
-    load::check(&target, expected.as_bytes()).await?;
-    load::run(&target, connections, options.duration() / 5).await?;
-    let before = cost::of(&contender.processes)?;
-    let Run { latencies, took, failed } = load::run(&target, connections, options.duration()).await?;
-    // What is still in the pipes when the clock stops belongs to the calls that were counted.
-    let spent = cost::of(&contender.processes)?.saturating_sub(before);
-    Ok(Measure::new(contender.name, answer, connections, latencies, took, spent, failed))
-}
-
-/// The shortest run that still tells something of CPU time, which the kernel counts in hundredths of a second.
-const SECOND: Duration = Duration::from_secs(1);

@@ -1,6 +1,9 @@
-//! Figures: of one run, as a table of medians, and all of them as JSON.
+//! Figures of closed loops: of one run, as a table of medians, and all of them as JSON.
 
-use crate::upstream::Answer;
+use crate::{
+    figures::{Latencies, median, mib, micros, ratio},
+    upstream::Answer,
+};
 use serde_json::{Value, json};
 use std::{
     fmt::{self, Write},
@@ -10,44 +13,20 @@ use std::{
 /// What one contender did in one run.
 #[derive(Clone, Debug)]
 pub(crate) struct Measure {
-    contender: &'static str,
-    answer: Answer,
-    connections: u32,
-    requests: u32,
-    failed: u32,
-    per_second: f64,
-    p50: Duration,
-    p99: Duration,
+    pub(crate) contender: String,
+    pub(crate) answer: Answer,
+    pub(crate) connections: u32,
+    /// Of good answers.
+    pub(crate) latencies: Latencies,
+    pub(crate) failed: u32,
+    pub(crate) per_second: f64,
     /// Of CPU time, for a thousand requests.
-    cost: Duration,
+    pub(crate) cost: Duration,
+    /// Resident when the run was over, in bytes.
+    pub(crate) memory: u64,
 }
 
 impl Measure {
-    pub(crate) fn new(
-        contender: &'static str,
-        answer: Answer,
-        connections: u32,
-        mut latencies: Vec<Duration>,
-        took: Duration,
-        spent: Duration,
-        failed: u32,
-    ) -> Self {
-        latencies.sort_unstable();
-        let requests = u32::try_from(latencies.len()).unwrap_or(u32::MAX);
-        let quantile = |percent: usize| latencies.get(latencies.len() * percent / 100).copied();
-        Self {
-            contender,
-            answer,
-            connections,
-            requests,
-            failed,
-            per_second: f64::from(requests) / took.as_secs_f64(),
-            p50: quantile(50).unwrap_or_default(),
-            p99: quantile(99).unwrap_or_default(),
-            cost: (spent * 1000).checked_div(requests + failed).unwrap_or_default(),
-        }
-    }
-
     /// How many calls were not answered as they should be.
     pub(crate) fn failed(&self) -> u32 {
         self.failed
@@ -56,8 +35,8 @@ impl Measure {
 
 impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { contender, connections, per_second, failed, .. } = self;
-        let (answer, p50, p99) = (self.answer.name(), micros(self.p50), micros(self.p99));
+        let Self { contender, connections, per_second, latencies, failed, .. } = self;
+        let (answer, p50, p99) = (self.answer.name(), micros(latencies.p50()), micros(latencies.p99()));
         let cost = self.cost.as_secs_f64();
         write!(
             f,
@@ -89,36 +68,46 @@ pub(crate) fn table(measures: &[Measure]) -> String {
 }
 
 fn section(table: &mut String, (answer, connections): (Answer, u32), runs: &[&Measure]) -> fmt::Result {
-    let mut contenders: Vec<&'static str> = Vec::new();
+    let mut contenders: Vec<&str> = Vec::new();
     for run in runs {
-        if !contenders.contains(&run.contender) {
-            contenders.push(run.contender);
+        if !contenders.contains(&run.contender.as_str()) {
+            contenders.push(&run.contender);
         }
     }
-    let median_of = |contender: &str, figure: fn(&Measure) -> f64| {
-        median(runs.iter().filter(|run| run.contender == contender).map(|run| figure(run)).collect())
-    };
     writeln!(table, "\n{} answers, {connections} connections", answer.name())?;
     writeln!(
         table,
-        "{:<12} {:>10} {:>6} {:>9} {:>6} {:>9} {:>11} {:>6}",
-        "", "requests/s", "ratio", "p50 µs", "ratio", "p99 µs", "CPU s/1000", "ratio"
+        "{:<12} {:>10} {:>6} {:>9} {:>6} {:>9} {:>9} {:>11} {:>6} {:>9}",
+        "", "requests/s", "ratio", "p50 µs", "ratio", "p99 µs", "p99.9 µs", "CPU s/1000", "ratio", "MiB"
     )?;
+    let figures: [fn(&Measure) -> f64; 6] = [
+        |run| run.per_second,
+        |run| micros(run.latencies.p50()),
+        |run| micros(run.latencies.p99()),
+        |run| micros(run.latencies.p999()),
+        |run| run.cost.as_secs_f64(),
+        |run| mib(run.memory),
+    ];
+    let medians = |contender: &str| {
+        let own = |figure: fn(&Measure) -> f64| {
+            median(runs.iter().filter(|run| run.contender == contender).map(|run| figure(run)).collect())
+        };
+        figures.map(own)
+    };
+    let [speed1, p501, _, _, cost1, _] = medians("nginx");
     for contender in contenders {
-        let figures: [fn(&Measure) -> f64; 4] = [
-            |run| run.per_second,
-            |run| micros(run.p50),
-            |run| micros(run.p99),
-            |run| run.cost.as_secs_f64(),
-        ];
-        let [speed, p50, p99, cost] = figures.map(|figure| median_of(contender, figure));
-        let [speed1, p501, _, cost1] = figures.map(|figure| median_of("nginx", figure));
-        let (speed_ratio, p50_ratio, cost_ratio) =
-            (ratio(speed, speed1), ratio(p50, p501), ratio(cost, cost1));
-        writeln!(
+        let [speed, p50, p99, p999, cost, memory] = medians(contender);
+        write!(
             table,
-            "{contender:<12} {speed:>10.0} {speed_ratio:>6} {p50:>9.0} {p50_ratio:>6} {p99:>9.0} {cost:>11.4} {cost_ratio:>6}"
+            "{contender:<12} {speed:>10.0} {:>6} {p50:>9.0} {:>6} {p99:>9.0} {p999:>9.0}",
+            ratio(speed, speed1),
+            ratio(p50, p501),
         )?;
+        // The upstream runs in this process, where its part cannot be told from the load's.
+        match cost > 0.0 {
+            true => writeln!(table, " {cost:>11.4} {:>6} {memory:>9.1}", ratio(cost, cost1))?,
+            false => writeln!(table, " {:>11} {:>6} {:>9}", "-", "-", "-")?,
+        }
     }
     Ok(())
 }
@@ -130,26 +119,12 @@ pub(crate) fn json(measures: &[Measure]) -> Value {
             "contender": measure.contender,
             "answer": measure.answer.name(),
             "connections": measure.connections,
-            "requests": measure.requests,
             "failed": measure.failed,
             "requests_per_second": measure.per_second,
-            "p50_us": micros(measure.p50),
-            "p99_us": micros(measure.p99),
+            "latency": measure.latencies.json(),
             "cpu_seconds_per_1000": measure.cost.as_secs_f64(),
+            "resident_bytes": measure.memory,
         })
     };
     measures.iter().map(one).collect()
-}
-
-fn micros(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e6
-}
-
-fn ratio(figure: f64, of: f64) -> String {
-    if of > 0.0 { format!("{:.2}", figure / of) } else { String::from("-") }
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or_default()
 }

@@ -1,6 +1,41 @@
 //! As much of HTTP/1.1 as a load generator and its upstream need.
 
 use memchr::memmem;
+use std::net::SocketAddr;
+
+/// A request with a JSON body, as it goes over the wire.
+pub(crate) fn write(method: &str, path: &str, host: SocketAddr, headers: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Type: application/json\r\n\
+         Accept: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// The header field that presents a bearer.
+pub(crate) fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+/// The body of a whole message, without the frames of its chunks.
+pub(crate) fn body(message: &[u8]) -> Option<Vec<u8>> {
+    let head = memmem::find(message, b"\r\n\r\n")? + 4;
+    let (lines, mut rest) = message.split_at(head);
+    if field(lines, b"transfer-encoding").is_none() {
+        return Some(rest.to_vec());
+    }
+    let mut body = Vec::new();
+    loop {
+        let line = memmem::find(rest, b"\r\n")?;
+        let size = usize::from_str_radix(std::str::from_utf8(rest.get(..line)?).ok()?.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(rest.get(line + 2..line + 2 + size)?);
+        rest = rest.get(line + 2 + size + 2..)?;
+    }
+}
 
 /// Where the head of the message at the start of `read` ends, and the message; `None` while some of it is missing.
 /// A body has a length or comes in chunks; with neither there is none.
@@ -61,5 +96,6 @@ mod tests {
         let message = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
         assert_eq!(measure(message), Some((47, message.len())));
         assert_eq!(measure(&message[..message.len() - 1]), None);
+        assert_eq!(body(message), Some(b"abc".to_vec()));
     }
 }

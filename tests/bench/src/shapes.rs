@@ -1,155 +1,119 @@
-//! What is measured: nginx, `portals up`, and edge, registry and executor apart, over TCP and over Unix sockets.
+//! The house in its shapes: `portals up`, and edge, registry and executor apart, over TCP and over Unix sockets.
 
 use crate::{
-    Failure, nginx,
-    upstream::{Answer, CREDENTIAL, Upstream},
+    Failure,
+    contender::{Contender, Door, Kind, Part},
+    request,
+    upstream::{Answer, CREDENTIAL},
 };
 use house::{Client, Process, until};
 use http::Method;
-use rustix::process::Signal;
 use serde_json::{Value, json};
-use std::{collections::HashMap, fs, net::SocketAddr, path::Path, sync::Arc};
+use std::{fs, net::SocketAddr, path::Path};
 
-const ADMIN_TOKEN: &str = "bench-admin-token-0123456789abcdef";
+pub(crate) const ADMIN_TOKEN: &str = "bench-admin-token-0123456789abcdef";
 const EDGE_KEY: &str = "bench-edge-key-0123456789abcdef0123456789";
 const SECRET_KEY: &str = "YmVuY2gtc2VjcmV0LWtleS0wMTIzNDU2Nzg5YWJjZGU=";
-const DOCUMENT: &str = "query GetBuilds($pipelineSlug: ID!) { pipeline(slug: $pipelineSlug) { builds(last: 10, branch: \"main\") { edges { node { url } } } } }";
-/// So many different variables that what is in flight at once is never the same.
-const BODIES: u32 = 4096;
+const ANYWHERE: &str = "127.0.0.1:0";
 
-/// Something that calls the upstream for its callers.
-pub(crate) struct Contender {
-    pub(crate) name: &'static str,
-    pub(crate) address: SocketAddr,
-    /// Whose CPU time counts, with all that they have started.
-    pub(crate) processes: Vec<u32>,
-    /// For each answer: the path, and the bearer.
-    doors: HashMap<&'static str, (String, String)>,
-    /// Whether a caller has to send the document with it.
-    whole: bool,
-    running: Vec<Process>,
+/// What every portal runs.
+pub(crate) const DOCUMENT: &str = "query GetBuilds($pipelineSlug: ID!) { pipeline(slug: $pipelineSlug) { builds(last: 10, branch: \"main\") { edges { node { url } } } } }";
+/// What is sent to a portal.
+pub(crate) const VARIABLES: &str = r#"{"pipelineSlug":"pipe-{n}"}"#;
+
+/// What houses are built of.
+pub(crate) struct Shapes<'a> {
+    pub(crate) binary: &'a Path,
+    /// Where their state and output go, a folder each.
+    pub(crate) folder: &'a Path,
+    pub(crate) upstream: SocketAddr,
 }
 
-impl Contender {
-    /// Requests that bring this answer, each with other variables.
-    pub(crate) fn requests(&self, answer: Answer) -> Arc<Vec<Vec<u8>>> {
-        let Some((path, bearer)) = self.doors.get(answer.name()) else { return Arc::default() };
-        let request = |number| {
-            let variables = json!({"pipelineSlug": format!("pipe-{number:06}")});
-            let body = if self.whole {
-                json!({"query": DOCUMENT, "operationName": "GetBuilds", "variables": variables})
-            } else {
-                variables
-            };
-            let (body, address) = (body.to_string(), self.address);
-            let length = body.len();
-            format!(
-                "POST {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {bearer}\r\n\
-                 Content-Type: application/json\r\nAccept: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-            )
-            .into_bytes()
-        };
-        Arc::new((0..BODIES).map(request).collect())
+/// What a house takes on, where it is not what it takes on by itself.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Limits {
+    pub(crate) calls: Option<u32>,
+    pub(crate) calls_per_upstream: Option<u32>,
+}
+
+impl Limits {
+    fn edge(self) -> Vec<String> {
+        flag("--max-calls", self.calls)
     }
 
-    /// Stops its processes as one should, so that they stop what they have started.
-    pub(crate) async fn close(self) {
-        for mut process in self.running {
-            process.signal(Signal::TERM);
-            process.ended().await;
-        }
+    fn executor(self) -> Vec<String> {
+        flag("--max-calls-per-upstream", self.calls_per_upstream)
     }
 }
 
-/// Starts everything that is measured, one beside the other; what waits costs nothing.
-pub(crate) async fn open(
-    binary: &Path,
-    folder: &Path,
-    upstream: &Upstream,
-) -> Result<Vec<Contender>, Failure> {
-    let starts = Start { binary, folder, upstream };
-    let mut contenders = vec![starts.up().await?];
-    contenders.push(starts.split("split, TCP", Join::Tcp).await?);
-    contenders.push(starts.split("split, Unix", Join::Unix).await?);
-    // Last, since its workers outlive a failure here; and first in the table, since it is what the others stand beside.
-    match nginx::open(folder, upstream)? {
-        None => eprintln!("SKIPPED: nginx is not installed, so there is nothing to compare with"),
-        Some((address, process)) => {
-            let door = |answer: Answer| (format!("/{}", answer.name()), nginx::BEARER.to_owned());
-            until("nginx listens", || async { tokio::net::TcpStream::connect(address).await.is_ok() }).await;
-            let nginx = Contender {
-                name: "nginx",
-                address,
-                processes: vec![process.id()],
-                doors: Answer::ALL.map(|answer| (answer.name(), door(answer))).into(),
-                whole: true,
-                running: vec![process],
-            };
-            contenders.insert(0, nginx);
-        }
+fn flag(name: &str, value: Option<u32>) -> Vec<String> {
+    value.map(|value| vec![name.to_owned(), value.to_string()]).unwrap_or_default()
+}
+
+impl Shapes<'_> {
+    /// Opens a house of this shape that has no portals yet; `None` where it is no house.
+    pub(crate) async fn open(&self, kind: Kind, limits: Limits) -> Result<Option<Contender>, Failure> {
+        Ok(match kind {
+            Kind::Direct | Kind::Nginx | Kind::NginxLua => None,
+            Kind::Up => Some(self.up(limits).await?),
+            Kind::SplitTcp => Some(self.split(kind, (ANYWHERE, ANYWHERE), limits).await?),
+            Kind::SplitUnix => {
+                let room = self.room(kind)?;
+                let ends = (format!("unix:{room}/registry"), format!("unix:{room}/executor"));
+                Some(self.split(kind, (&ends.0, &ends.1), limits).await?)
+            }
+        })
     }
-    Ok(contenders)
-}
 
-#[derive(Clone, Copy)]
-enum Join {
-    Tcp,
-    Unix,
-}
-
-struct Start<'a> {
-    binary: &'a Path,
-    folder: &'a Path,
-    upstream: &'a Upstream,
-}
-
-impl Start<'_> {
-    async fn up(&self) -> Result<Contender, Failure> {
-        let folder = self.room("up")?;
-        let anywhere = "127.0.0.1:0";
+    async fn up(&self, limits: Limits) -> Result<Contender, Failure> {
+        let room = self.room(Kind::Up)?;
+        let more = [limits.edge(), limits.executor()].concat();
         let process = self.process(
-            &["up", "--data-dir", &folder, "--listen", anywhere, "--ops-listen", anywhere],
-            &["--registry-listen", anywhere, "--executor-listen", anywhere],
+            &["up", "--data-dir", &room, "--listen", ANYWHERE, "--ops-listen", ANYWHERE],
+            &["--registry-listen", ANYWHERE, "--executor-listen", ANYWHERE],
+            more,
         );
-        self.contender("up", vec![process]).await
+        opened(Kind::Up, vec![Part { role: "up", process }]).await
     }
 
-    async fn split(&self, name: &'static str, join: Join) -> Result<Contender, Failure> {
-        let folder = self.room(name.trim_start_matches("split, "))?;
-        let anywhere = "127.0.0.1:0";
-        let (registry_at, executor_at) = match join {
-            Join::Tcp => (anywhere.to_owned(), anywhere.to_owned()),
-            Join::Unix => (format!("unix:{folder}/registry"), format!("unix:{folder}/executor")),
-        };
+    async fn split(
+        &self,
+        kind: Kind,
+        (registry_at, executor_at): (&str, &str),
+        limits: Limits,
+    ) -> Result<Contender, Failure> {
+        let room = self.room(kind)?;
         let registry = self.process(
-            &["registry", "--data-dir", &folder],
-            &["--ops-listen", anywhere, "--registry-listen", &registry_at],
+            &["registry", "--data-dir", &room],
+            &["--ops-listen", ANYWHERE, "--registry-listen", registry_at],
+            Vec::new(),
         );
-        let executor =
-            self.process(&["executor"], &["--ops-listen", anywhere, "--executor-listen", &executor_at]);
-        let (to_registry, to_executor) = match join {
-            Join::Tcp => (
-                format!("http://{}", registry.address("registry").await),
-                format!("http://{}", executor.address("executor").await),
-            ),
-            Join::Unix => (registry_at, executor_at),
-        };
+        let executor = self.process(
+            &["executor"],
+            &["--ops-listen", ANYWHERE, "--executor-listen", executor_at],
+            limits.executor(),
+        );
+        let to_registry = reach(&registry, "registry", registry_at).await;
+        let to_executor = reach(&executor, "executor", executor_at).await;
         let edge = self.process(
-            &["edge", "--listen", anywhere, "--ops-listen", anywhere],
+            &["edge", "--listen", ANYWHERE, "--ops-listen", ANYWHERE],
             &["--registry", &to_registry, "--executor", &to_executor],
+            limits.edge(),
         );
-        self.contender(name, vec![edge, registry, executor]).await
+        let parts = [("edge", edge), ("executor", executor), ("registry", registry)];
+        opened(kind, parts.map(|(role, process)| Part { role, process }).into()).await
     }
 
-    /// A folder for the state of one house.
-    fn room(&self, name: &str) -> Result<String, Failure> {
-        let folder = self.folder.join(name);
-        fs::create_dir(&folder)?;
+    /// The folder for the state of one house; what it has kept from before is kept.
+    fn room(&self, kind: Kind) -> Result<String, Failure> {
+        let folder = self.folder.join(kind.name());
+        fs::create_dir_all(&folder)?;
         Ok(folder.display().to_string())
     }
 
-    fn process(&self, command: &[&str], more: &[&str]) -> Process {
-        let arguments: Vec<String> = command.iter().chain(more).map(|word| (*word).to_owned()).collect();
+    fn process(&self, command: &[&str], more: &[&str], limits: Vec<String>) -> Process {
+        let words = command.iter().chain(more).map(|word| (*word).to_owned());
+        let arguments: Vec<String> = words.chain(limits).collect();
         let role = command.first().copied().unwrap_or_default();
         let secret = ("PORTALS_SECRET_KEY", SECRET_KEY.to_owned());
         let edge = ("PORTALS_EDGE_KEY", EDGE_KEY.to_owned());
@@ -164,46 +128,54 @@ impl Start<'_> {
         Process::start(self.binary, &arguments, &environment, &self.folder.join("output"))
     }
 
-    /// Waits until the first of these processes serves, and makes a portal for each answer.
-    async fn contender(&self, name: &'static str, running: Vec<Process>) -> Result<Contender, Failure> {
-        let edge = running.first().ok_or("a house has a process")?;
-        let ready = format!("http://{}/readyz", edge.address("ops").await);
+    /// Makes an organization for each answer whose upstream gives it, with a portal.
+    pub(crate) async fn furnish(&self, house: &mut Contender, answers: &[Answer]) -> Result<(), Failure> {
         let client = Client::default();
-        until("it is ready", || async {
-            client.send(Method::GET, &ready, &[], "").await.is_ok_and(|reply| reply.status == 200)
-        })
-        .await;
-        let address: SocketAddr = edge.address("http").await.parse()?;
-        let mut doors = HashMap::new();
-        for answer in Answer::ALL {
-            doors.insert(answer.name(), self.door(&client, address, answer).await?);
+        let v2 = format!("http://{}/v2/organizations", house.address);
+        for answer in answers {
+            let name = answer.name();
+            create(&client, &v2, organization(name, self.upstream, *answer)).await?;
+            let portal = json!({"name": "GetBuilds", "slug": "get-builds", "query": DOCUMENT});
+            let made = create(&client, &format!("{v2}/{name}/portals"), portal).await?;
+            let token = made.get("token").and_then(Value::as_str).ok_or("a new portal comes with a token")?;
+            let door = Door {
+                path: format!("/organizations/{name}/portals/get-builds"),
+                headers: request::bearer(token),
+                body: VARIABLES.to_owned(),
+            };
+            house.has(*answer, door);
         }
-        let processes = running.iter().map(Process::id).collect();
-        Ok(Contender { name, address, processes, doors, whole: false, running })
-    }
-
-    /// Makes an organization whose upstream gives this answer, with a portal: its path and its bearer.
-    async fn door(
-        &self,
-        client: &Client,
-        address: SocketAddr,
-        answer: Answer,
-    ) -> Result<(String, String), Failure> {
-        let name = answer.name();
-        let organization = json!({
-            "name": name, "slug": name, "rate_limit_per_minute": 0,
-            "upstream_url": format!("http://{}/{name}", self.upstream.address), "upstream_token": CREDENTIAL,
-        });
-        let portal = json!({"name": "GetBuilds", "slug": "get-builds", "query": DOCUMENT});
-        create(client, &format!("http://{address}/v2/organizations"), organization).await?;
-        let made =
-            create(client, &format!("http://{address}/v2/organizations/{name}/portals"), portal).await?;
-        let token = made.get("token").and_then(Value::as_str).ok_or("a new portal comes with a token")?;
-        Ok((format!("/organizations/{name}/portals/get-builds"), token.to_owned()))
+        Ok(())
     }
 }
 
-async fn create(client: &Client, url: &str, what: Value) -> Result<Value, Failure> {
+/// An organization whose upstream gives this answer, as it is asked for.
+pub(crate) fn organization(slug: &str, upstream: SocketAddr, answer: Answer) -> Value {
+    json!({
+        "name": slug, "slug": slug, "rate_limit_per_minute": 0,
+        "upstream_url": format!("http://{upstream}/{}", answer.name()), "upstream_token": CREDENTIAL,
+    })
+}
+
+/// Where the others find a process: at its Unix socket, or at the port that it was given.
+async fn reach(process: &Process, service: &str, at: &str) -> String {
+    if at.starts_with("unix:") { at.to_owned() } else { format!("http://{}", process.address(service).await) }
+}
+
+/// Waits until the first of these processes serves.
+async fn opened(kind: Kind, parts: Vec<Part>) -> Result<Contender, Failure> {
+    let edge = &parts.first().ok_or("a house has a process")?.process;
+    let ready = format!("http://{}/readyz", edge.address("ops").await);
+    let client = Client::default();
+    until("it is ready", || async {
+        client.send(Method::GET, &ready, &[], "").await.is_ok_and(|reply| reply.status == 200)
+    })
+    .await;
+    let address = edge.address("http").await.parse()?;
+    Ok(Contender::new(kind.name(), address, parts))
+}
+
+pub(crate) async fn create(client: &Client, url: &str, what: Value) -> Result<Value, Failure> {
     let bearer = format!("Bearer {ADMIN_TOKEN}");
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     let reply = client.send(Method::POST, url, &headers, what.to_string()).await?;

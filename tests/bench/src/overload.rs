@@ -1,0 +1,153 @@
+//! `--overload`: ten times the load that saturates, and what is left of it afterwards.
+
+use crate::{
+    Failure, Findings,
+    contender::{Contender, Kind},
+    figures::{Latencies, millis},
+    load::{self, Run, Schedule, Target},
+    options::Options,
+    shapes::{Limits, Shapes},
+    upstream::Answer,
+};
+use serde_json::{Value, json};
+use std::{
+    fmt::{self, Write},
+    time::Duration,
+};
+use tokio::time::sleep;
+
+const KINDS: [Kind; 2] = [Kind::Up, Kind::SplitUnix];
+/// One that answers at once, so that processors run out first; one that takes its time, so that its turns do.
+const ANSWERS: [Answer; 2] = [Answer::Small, Answer::Late];
+/// How many connections saturation is looked for with: fewer than may be in flight.
+const CONNECTIONS: [u32; 3] = [64, 128, 192];
+/// How many sockets the flood has, and how many calls it keeps waiting for a free one; the rest is never sent.
+const SOCKETS: u32 = 1024;
+const TIMES: f64 = 10.0;
+/// What a call to an API of some size may take on: with the defaults, 4096 and 256, these sockets meet no limit.
+const LIMITS: Limits = Limits { calls: Some(256), calls_per_upstream: Some(128) };
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Good answers in a second, and how long they took.
+struct Goodput {
+    per_second: f64,
+    latencies: Latencies,
+}
+
+struct Measure {
+    contender: String,
+    answer: Answer,
+    connections: u32,
+    before: Goodput,
+    rate: f64,
+    /// During the flood, from sending.
+    good: Goodput,
+    refused: Latencies,
+    failed: u32,
+    unsent: u32,
+    after: Goodput,
+}
+
+pub(crate) async fn measure(options: &Options, shapes: &Shapes<'_>) -> Result<Findings, Failure> {
+    let mut measures = Vec::new();
+    for kind in options.kinds(&KINDS) {
+        let Some(mut house) = shapes.open(kind, LIMITS).await? else { continue };
+        shapes.furnish(&mut house, &ANSWERS).await?;
+        for answer in ANSWERS {
+            eprintln!("flooding {}, {} answers", house.name, answer.name());
+            measures.push(one(&house, answer, options).await?);
+        }
+        house.close().await;
+    }
+    let mut text = String::new();
+    for measure in &measures {
+        // Writing to a string does not fail.
+        let _written = section(&mut text, measure);
+    }
+    let failed = measures.iter().map(|measure| measure.failed).sum();
+    Ok(Findings { text, figures: measures.iter().map(json).collect(), failed })
+}
+
+async fn one(house: &Contender, answer: Answer, options: &Options) -> Result<Measure, Failure> {
+    let requests = house.requests(answer).ok_or("the house was furnished with it")?;
+    let target = Target { address: house.address, requests };
+    load::closed(&target, 64, options.duration() / 5).await?;
+    let (mut connections, mut before) = (0, goodput(Run::default()));
+    for tried in CONNECTIONS {
+        let now = goodput(load::closed(&target, tried, options.duration()).await?);
+        if now.per_second > before.per_second {
+            (connections, before) = (tried, now);
+        }
+    }
+    let rate = before.per_second * TIMES;
+    let flood = load::open(&target, SOCKETS, Schedule::flood(rate, options.duration(), SOCKETS)).await?;
+    let Run { from_sending, refused, failed, unsent, took, .. } = flood;
+    sleep(PAUSE).await;
+    let after = goodput(load::closed(&target, connections, options.duration()).await?);
+    Ok(Measure {
+        contender: house.name.clone(),
+        answer,
+        connections,
+        before,
+        rate,
+        good: goodput(Run { latencies: from_sending, took, ..Run::default() }),
+        refused: refused.into(),
+        failed,
+        unsent,
+        after,
+    })
+}
+
+fn goodput(run: Run) -> Goodput {
+    let latencies = Latencies::from(run.latencies);
+    let per_second = f64::from(latencies.count()) / run.took.as_secs_f64().max(f64::EPSILON);
+    Goodput { per_second, latencies }
+}
+
+fn section(text: &mut String, measure: &Measure) -> fmt::Result {
+    let Measure { contender, answer, connections, before, rate, good, refused, failed, unsent, after } =
+        measure;
+    let upstream = match answer {
+        Answer::Late => "an upstream that takes 50 ms",
+        _ => "an upstream that answers at once",
+    };
+    let limits = (LIMITS.calls.unwrap_or_default(), LIMITS.calls_per_upstream.unwrap_or_default());
+    writeln!(
+        text,
+        "\n{contender}, {upstream}, --max-calls {} --max-calls-per-upstream {}",
+        limits.0, limits.1
+    )?;
+    let line = |text: &mut String, when: &str, goodput: &Goodput| {
+        let share = goodput.per_second / before.per_second * 100.0;
+        let (p50, p99) = (millis(goodput.latencies.p50()), millis(goodput.latencies.p99()));
+        let per_second = goodput.per_second;
+        writeln!(
+            text,
+            "{when:<42} {per_second:>8.0}/s good {share:>4.0} %  p50 {p50:>7.2} ms  p99 {p99:>7.2} ms"
+        )
+    };
+    line(text, &format!("peak, closed loop, {connections} connections"), before)?;
+    line(text, &format!("flood of {rate:.0}/s over {SOCKETS} sockets"), good)?;
+    let answered = good.latencies.count() + refused.count() + failed;
+    let share = f64::from(refused.count()) / f64::from(answered.max(1)) * 100.0;
+    let quantiles = [refused.p50(), refused.p99(), refused.p999()].map(millis);
+    let [p50, p99, p999] = quantiles;
+    writeln!(
+        text,
+        "  refused: {share:.0} % of {answered} answers, p50 {p50:.2} ms  p99 {p99:.2} ms  p99.9 {p999:.2} ms; \
+         {failed} failed, {unsent} never sent"
+    )?;
+    line(text, &format!("{} s after it, as before", PAUSE.as_secs()), after)
+}
+
+fn json(measure: &Measure) -> Value {
+    let goodput =
+        |goodput: &Goodput| json!({"per_second": goodput.per_second, "latency": goodput.latencies.json()});
+    json!({
+        "contender": measure.contender, "answer": measure.answer.name(), "connections": measure.connections,
+        "max_calls": LIMITS.calls, "max_calls_per_upstream": LIMITS.calls_per_upstream, "sockets": SOCKETS,
+        "before": goodput(&measure.before), "flood_per_second": measure.rate, "flood": goodput(&measure.good),
+        "refused": measure.refused.json(), "failed": measure.failed, "unsent": measure.unsent,
+        "after": goodput(&measure.after),
+    })
+}
