@@ -4,7 +4,7 @@ use crate::answer::{Headers, Refusal};
 use http::{HeaderMap, header};
 use model::{
     Bearer, Fault, Reason,
-    address::{TrustedProxies, client_address},
+    address::{TrustedProxies, reported_client},
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -61,10 +61,7 @@ pub(crate) fn address(
         for field in fields {
             values.push(field.to_str().map_err(|_| unparsable())?);
         }
-        if values.is_empty() {
-            return Ok(None);
-        }
-        client_address(peer, values.into_iter(), trusted).map(Some).map_err(|_| unparsable())
+        reported_client(peer, values.into_iter(), trusted).map_err(|_| unparsable())
     };
     match (told(FORWARDED_FOR)?, told(header::FORWARDED.as_str())?) {
         // A proxy that writes one of them may pass the other on as its client made it up.

@@ -5,7 +5,7 @@
 
 mod forwarded;
 
-pub use forwarded::{Unparsable, client_address, reported_client};
+pub use forwarded::{Unparsable, reported_client};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::IpAddr;

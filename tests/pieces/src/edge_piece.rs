@@ -71,10 +71,7 @@ impl Execute for Answering {
 impl RegistryService for Granting {
     type WatchStream = ReceiverStream<Result<v1::WatchResponse, Status>>;
 
-    async fn authorize(
-        &self,
-        _: Asked<v1::AuthorizeRequest>,
-    ) -> Result<Told<v1::AuthorizeResponse>, Status> {
+    async fn authorize(&self, _: Asked<v1::AuthorizeRequest>) -> Result<Told<v1::AuthorizeResponse>, Status> {
         let uuid = "00000000-0000-4000-8000-00000000000a";
         Ok(Told::new(v1::AuthorizeResponse {
             grant: "grant".to_owned(),

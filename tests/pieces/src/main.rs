@@ -100,7 +100,9 @@ fn compare(options: &Options) -> Result<(), Failure> {
     }
     match changed {
         false => Ok(()),
-        true => Err("a count has changed by more than 3 %: if that is as it should be, `--write` it down".into()),
+        true => {
+            Err("a count has changed by more than 3 %: if that is as it should be, `--write` it down".into())
+        }
     }
 }
 

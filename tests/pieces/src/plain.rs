@@ -43,7 +43,10 @@ pub(crate) fn builds_of_a_pipeline(builds: u32) -> Result<String, Failure> {
     let mut answer = String::from(r#"{"data":{"pipeline":{"builds":{"edges":["#);
     for build in 0..builds {
         let comma = if build == 0 { "" } else { "," };
-        write!(answer, r#"{comma}{{"node":{{"url":"https://ci.example.test/acme/web/builds/{build:05}"}}}}"#)?;
+        write!(
+            answer,
+            r#"{comma}{{"node":{{"url":"https://ci.example.test/acme/web/builds/{build:05}"}}}}"#
+        )?;
     }
     answer.push_str("]}}}}");
     Ok(answer)

@@ -165,6 +165,8 @@ async fn addresses_outside_of_the_ranges_are_refused() {
         ("10.0.0.1:1", &[("x-forwarded-for", "192.0.2.9, 198.51.100.1")], 403),
         ("10.0.0.1:1", &[("forwarded", "for=192.0.2.9")], 200),
         ("10.0.0.1:1", &[("x-forwarded-for", "198.51.100.1"), ("forwarded", "for=192.0.2.9")], 400),
+        ("10.0.0.1:1", &[("x-forwarded-for", "192.0.2.9"), ("forwarded", "proto=https")], 200),
+        ("10.0.0.1:1", &[("x-forwarded-for", ""), ("forwarded", "for=192.0.2.9")], 200),
         ("10.0.0.1:1", &[("x-forwarded-for", "nonsense")], 400),
         ("10.0.0.1:1", &[], 403),
     ] {

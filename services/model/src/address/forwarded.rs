@@ -8,24 +8,12 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 #[error("a trusted proxy reports a client without a readable address")]
 pub struct Unparsable;
 
-/// The address that a request comes from: `peer`, or what the proxies before it say.
+/// The address that a request comes from by what the proxies before `peer` say; nothing where they say nothing about
+/// it (`proto=https`, an empty value), or `peer` is no proxy that is trusted.
 ///
 /// `forwarded` are the values of the `X-Forwarded-For` fields in their order, or those of the `Forwarded`
 /// fields; the two are told apart by themselves. From the right, it is the first address that is not of
 /// a trusted proxy; the left-most where all are. Ports and zones are left out.
-///
-/// # Errors
-///
-/// See [`reported_client`].
-pub fn client_address<'a>(
-    peer: IpAddr,
-    forwarded: impl DoubleEndedIterator<Item = &'a str>,
-    trusted: &TrustedProxies,
-) -> Result<IpAddr, Unparsable> {
-    Ok(reported_client(peer, forwarded, trusted)?.unwrap_or(peer.to_canonical()))
-}
-
-/// The same, and nothing where the proxies say nothing about the client: `proto=https`, an empty value.
 ///
 /// # Errors
 ///
@@ -137,8 +125,9 @@ mod tests {
 
     fn client(peer: &str, forwarded: &[&str]) -> Result<String, Unparsable> {
         let trusted = TrustedProxies::parse("10.0.0.0/8 ::1 2001:db8:1::/48").unwrap();
-        let address = client_address(peer.parse().unwrap(), forwarded.iter().copied(), &trusted);
-        address.map(|address| address.to_string())
+        let peer: IpAddr = peer.parse().unwrap();
+        let reported = reported_client(peer, forwarded.iter().copied(), &trusted)?;
+        Ok(reported.unwrap_or(peer.to_canonical()).to_string())
     }
 
     #[test]

@@ -157,7 +157,10 @@ impl Writer {
         let deadline = Instant::now() + crate::fixture::PATIENCE;
         while promised.acknowledged == before {
             let line = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now()));
-            promised.note(&line.expect("the child acknowledges something"));
+            let Ok(line) = line else {
+                panic!("the child acknowledged nothing: {:?}", self.process.try_wait())
+            };
+            promised.note(&line);
         }
         self.note_until(Instant::now() + time, promised);
         self.kill(promised);

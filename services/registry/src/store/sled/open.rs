@@ -25,7 +25,7 @@ use std::{
 const CACHE_BYTES: u64 = 64 << 20;
 
 /// How long the threads of a closed store may take to leave.
-const LEAVING: Duration = Duration::from_secs(2);
+const LEAVING: Duration = Duration::from_secs(10);
 
 /// How the store behaves where the disk has its limits.
 pub struct Options {
