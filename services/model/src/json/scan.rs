@@ -152,51 +152,34 @@ impl Stop {
 }
 
 /// How many bytes at the start of `text` a string has as they are: no quote, no backslash, no control character.
-///
-/// Keys end within the first word; what is longer goes on by blocks, which the compiler makes vectors of.
+#[inline]
 fn plain(text: &[u8]) -> usize {
-    const BLOCK: usize = 32;
-    let Some(first) = text.first_chunk() else { return plain_bytes(text) };
-    let found = plain_word(*first);
-    if found < size_of::<u64>() {
-        return found;
-    }
-    let (blocks, _) = text.as_chunks::<BLOCK>();
-    let marks = |block: &[u8; BLOCK]| block.iter().fold(0, |marks, byte| marks | mark(*byte));
-    let passed = blocks.iter().take_while(|block| marks(block) == 0).count() * BLOCK;
-    let rest = text.get(passed..).unwrap_or_default();
-    let (words, last) = rest.as_chunks();
-    for (index, word) in words.iter().enumerate() {
+    let (words, rest) = text.as_chunks();
+    let mut passed = 0;
+    for word in words {
         let found = plain_word(*word);
         if found < size_of::<u64>() {
-            return passed + index * size_of::<u64>() + found;
+            return passed + found;
         }
+        passed += size_of::<u64>();
     }
-    passed + rest.len() - last.len() + plain_bytes(last)
-}
-
-/// Not 0 for what a string does not have as it is. Without a branch, so that many are judged at once.
-fn mark(byte: u8) -> u8 {
-    u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\')
-}
-
-fn plain_bytes(text: &[u8]) -> usize {
-    text.iter().position(|byte| mark(*byte) != 0).unwrap_or(text.len())
+    passed + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F)).unwrap_or(rest.len())
 }
 
 /// As [`plain`], for eight bytes that are looked at as one number.
 ///
-/// Of the marks that this leaves, the lowest is always right: a byte can only be marked wrongly by the borrow of a
-/// marked one below it.
+/// A quote is what a space is but for one bit; with that bit turned in all, it and the control characters are the
+/// bytes up to a space, and control characters stay what they are. Of the marks that this leaves, the lowest is always
+/// right: a byte can only be marked wrongly by the borrow of a marked one below it.
+#[inline]
 fn plain_word(word: [u8; 8]) -> usize {
     const ONES: u64 = u64::MAX / 0xFF;
     const HIGHS: u64 = ONES << 7;
     let word = u64::from_le_bytes(word);
-    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGHS;
-    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    let marks = below(word, 0x20) | equal(b'"') | equal(b'\\');
+    let (turned, backslash) = (word ^ (ONES * 0x02), word ^ (ONES * 0x5C));
+    let marks = turned.wrapping_sub(ONES * 0x21) & !turned | backslash.wrapping_sub(ONES) & !backslash;
     // Of no mark there are 64 zeros, which makes eight bytes.
-    usize::try_from(marks.trailing_zeros() / u8::BITS).unwrap_or(0)
+    usize::try_from((marks & HIGHS).trailing_zeros() / u8::BITS).unwrap_or(0)
 }
 
 /// A place in a text.
@@ -220,6 +203,14 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     pub(super) fn space(&mut self) {
+        // Most texts have none.
+        if self.peek().is_some_and(|byte| byte <= b' ') {
+            self.some_space();
+        }
+    }
+
+    #[cold]
+    fn some_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
@@ -242,6 +233,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes a key and its colon, and gives what is in the key's quotes.
+    #[inline]
     pub(super) fn key(&mut self) -> Result<&'a [u8], Stop> {
         let start = self.at + 1;
         if self.peek() != Some(b'"') {
@@ -290,11 +282,17 @@ impl<'a> Scanner<'a> {
         if close == b'}' { self.key().map(|_| ()) } else { Ok(()) }
     }
 
+    #[inline]
     fn deeper(&self, depth: u32) -> Result<(), Stop> {
         let open = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
         if depth.saturating_add(open) < self.max_depth {
             return Ok(());
         }
+        self.too_deep()
+    }
+
+    #[cold]
+    fn too_deep(&self) -> Result<(), Stop> {
         Err(Stop::new(self.at, format!("the text is nested more than {} deep", self.max_depth)))
     }
 
@@ -328,6 +326,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    #[inline]
     fn string(&mut self) -> Result<(), Stop> {
         self.at += 1;
         loop {
@@ -396,6 +395,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Refuses what stands here, or tells that nothing does.
+    #[cold]
     pub(super) fn unexpected<T>(&self, message: &'static str) -> Result<T, Stop> {
         if self.at >= self.text.len() {
             return Err(Stop { short: true, ..Stop::new(self.at, "the text ends too early") });
@@ -406,7 +406,7 @@ impl<'a> Scanner<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{mark, plain};
+    use super::plain;
 
     #[test]
     fn a_plain_run_ends_where_a_byte_by_byte_search_ends_it() {
@@ -416,7 +416,8 @@ mod tests {
                 for filler in [b'a', 0x20, 0x7F, 0x80, 0xFF, b'#', b'!', b'[', b']'] {
                     let mut text = [filler; LENGTH];
                     text[at] = special;
-                    let expected = if mark(special) != 0 { at } else { LENGTH };
+                    let found = matches!(special, b'"' | b'\\' | 0..=0x1F);
+                    let expected = if found { at } else { LENGTH };
                     assert_eq!(plain(&text), expected, "{special:#x} at {at} among {filler:#x}");
                 }
             }
