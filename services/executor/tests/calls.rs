@@ -19,7 +19,9 @@ use proto::{
     grant::{Claims, UpstreamSecrets},
 };
 use std::{
+    future::poll_fn,
     sync::{Arc, Mutex},
+    task::Poll,
     thread,
     time::Duration,
 };
@@ -289,4 +291,26 @@ fn on_a_thread_with_actors_a_call_stays_on_it() {
     });
     let here = thread::current().id();
     assert_eq!(*seen.lock().unwrap(), [(Stage::Prepare, here), (Stage::Admit, here), (Stage::Send, here)]);
+}
+
+#[test]
+fn a_portal_that_more_calls_come_for_than_it_can_look_at_refuses_the_rest_at_once() {
+    let house = House::open();
+    actix::System::new().block_on(async {
+        let upstream = Upstream::start([]).await;
+        let grant = house.grant(QUERY, &upstream.url);
+        assert_eq!(house.good(&grant).await, GOOD);
+        let mut calls: Vec<_> = (0..1_500).map(|_| house.executor.execute(grant.call())).collect();
+        // Between them nobody has a turn, the portal's actor neither.
+        let mut refused = 0;
+        for call in &mut calls {
+            if let Poll::Ready(answer) = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
+                assert_eq!(answer.err().unwrap().reason(), Reason::Overloaded);
+                refused += 1;
+            }
+        }
+        assert!((400..600).contains(&refused), "{refused}");
+        drop(calls);
+        assert_eq!(house.good(&grant).await, GOOD);
+    });
 }
