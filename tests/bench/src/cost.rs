@@ -13,6 +13,12 @@ pub(crate) fn of(processes: &[u32]) -> io::Result<Duration> {
     Ok(TICK * ticks)
 }
 
+/// The same of this process alone, in which load and upstream run.
+pub(crate) fn own() -> io::Result<Duration> {
+    let stat = read(0, &fs::read_to_string("/proc/self/stat")?).ok_or(io::ErrorKind::InvalidData)?;
+    Ok(TICK * stat.ticks)
+}
+
 /// The bytes that these processes and all that belong to them hold in memory (`VmRSS`); what they share counts for each.
 pub(crate) fn memory(processes: &[u32]) -> io::Result<u64> {
     Ok(family(processes)?.iter().filter_map(|stat| resident(stat.id)).sum())

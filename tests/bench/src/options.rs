@@ -39,8 +39,8 @@ pub(crate) struct Options {
     /// Another contender: `name=start command,url=…,body=…[,header=…]…`
     ///
     /// It is started by `sh -c`, with UPSTREAM (address and port) and UPSTREAM_TOKEN (the bearer that the upstream wants)
-    /// in its environment, and stopped with all that it has started. Bodies are POSTed to the URL; `{n}` in them is
-    /// another number in each request. `{answer}` in the URL is `small` or `large`, and the upstream has these answers
+    /// in its environment, and stopped with all that it has started. Bodies are POSTed to the URL; an `n` in braces
+    /// in them is another number in each request. `{answer}` in the URL is `small` or `large`, and the upstream has these answers
     /// at POST /small and /large; a URL without it is asked for the small answer alone.
     #[arg(long, value_name = "PEER")]
     pub(crate) peer: Vec<Peer>,
@@ -93,7 +93,7 @@ Examples:
   bench --json figures.json
   bench --open half --only nginx,up
   bench --stored 10,10000,100000 --seconds 10
-  bench --answers small --peer 'other=other-gateway --port 4000,url=http://127.0.0.1:4000/graphql,body={\"n\":\"{n}\"}'
+  bench --answers small --peer 'other=other-gateway --port 4000,url=http://127.0.0.1:4000/graphql,body={\"query\":\"…\"}'
 
 It needs a release build of portals: cargo build --release && cargo run --release --package bench";
 

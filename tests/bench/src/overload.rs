@@ -3,6 +3,7 @@
 use crate::{
     Failure, Findings,
     contender::{Contender, Kind},
+    cost,
     figures::{Latencies, millis},
     load::{self, Run, Schedule, Target},
     options::Options,
@@ -45,6 +46,8 @@ struct Measure {
     refused: Latencies,
     failed: u32,
     unsent: u32,
+    /// Processors that were busy during the flood: with the house, and with load and upstream.
+    busy: (f64, f64),
     after: Goodput,
 }
 
@@ -80,8 +83,13 @@ async fn one(house: &Contender, answer: Answer, options: &Options) -> Result<Mea
         }
     }
     let rate = before.per_second * TIMES;
+    let processes = house.processes();
+    let spent = (cost::of(&processes)?, cost::own()?);
     let flood = load::open(&target, SOCKETS, Schedule::flood(rate, options.duration(), SOCKETS)).await?;
     let Run { from_sending, refused, failed, unsent, took, .. } = flood;
+    let cores =
+        |now: Duration, before: Duration| now.saturating_sub(before).as_secs_f64() / took.as_secs_f64();
+    let busy = (cores(cost::of(&processes)?, spent.0), cores(cost::own()?, spent.1));
     sleep(PAUSE).await;
     let after = goodput(load::closed(&target, connections, options.duration()).await?);
     Ok(Measure {
@@ -94,6 +102,7 @@ async fn one(house: &Contender, answer: Answer, options: &Options) -> Result<Mea
         refused: refused.into(),
         failed,
         unsent,
+        busy,
         after,
     })
 }
@@ -105,7 +114,7 @@ fn goodput(run: Run) -> Goodput {
 }
 
 fn section(text: &mut String, measure: &Measure) -> fmt::Result {
-    let Measure { contender, answer, connections, before, rate, good, refused, failed, unsent, after } =
+    let Measure { contender, answer, connections, before, rate, good, refused, failed, unsent, busy, after } =
         measure;
     let upstream = match answer {
         Answer::Late => "an upstream that takes 50 ms",
@@ -137,6 +146,8 @@ fn section(text: &mut String, measure: &Measure) -> fmt::Result {
         "  refused: {share:.0} % of {answered} answers, p50 {p50:.2} ms  p99 {p99:.2} ms  p99.9 {p999:.2} ms; \
          {failed} failed, {unsent} never sent"
     )?;
+    let (house, load) = busy;
+    writeln!(text, "  processors busy: {house:.2} with the house, {load:.2} with load and upstream")?;
     line(text, &format!("{} s after it, as before", PAUSE.as_secs()), after)
 }
 
@@ -148,6 +159,7 @@ fn json(measure: &Measure) -> Value {
         "max_calls": LIMITS.calls, "max_calls_per_upstream": LIMITS.calls_per_upstream, "sockets": SOCKETS,
         "before": goodput(&measure.before), "flood_per_second": measure.rate, "flood": goodput(&measure.good),
         "refused": measure.refused.json(), "failed": measure.failed, "unsent": measure.unsent,
+        "busy_house": measure.busy.0, "busy_load_and_upstream": measure.busy.1,
         "after": goodput(&measure.after),
     })
 }

@@ -52,9 +52,7 @@ pub(crate) async fn measure(
     let mut measures = Vec::new();
     for portals in wanted {
         let house = open(shapes).await?;
-        let began = Instant::now();
-        let more = filled.fill(&house, shapes.upstream, *portals, deadline).await?;
-        let created_per_second = f64::from(more) / began.elapsed().as_secs_f64();
+        let created_per_second = filled.fill(&house, shapes.upstream, *portals, deadline).await?;
         house.close().await;
         let stands = filled.count();
         eprintln!("{stands} portals, {created_per_second:.0} created a second");

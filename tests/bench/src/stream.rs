@@ -186,12 +186,19 @@ fn section(text: &mut String, measure: &Measure) -> fmt::Result {
     }
     writeln!(
         text,
-        "{:<6} {:<10} {:>10} {:>10} {:>17}",
-        "calls", "process", "before MiB", "most MiB", "more MiB per call"
+        "{:<6} {:<10} {:>10} {:>10} {:>17} {:>17}",
+        "calls", "process", "before MiB", "most MiB", "more MiB per call", "MiB per further"
     )?;
     for Growth { calls, role, before, most } in growths {
         let each = (mib(*most) - mib(*before)) / f64::from(*calls);
-        writeln!(text, "{calls:<6} {role:<10} {:>10.1} {:>10.1} {each:>17.2}", mib(*before), mib(*most))?;
+        // The first large answer also brings what a process keeps for all later ones.
+        let fewer = growths.iter().rev().find(|other| other.role == *role && other.calls < *calls);
+        let further = fewer.map_or_else(String::new, |fewer| {
+            let more = (mib(*most) - mib(fewer.most)) / f64::from(calls - fewer.calls);
+            format!("{more:.2}")
+        });
+        let (before, most) = (mib(*before), mib(*most));
+        writeln!(text, "{calls:<6} {role:<10} {before:>10.1} {most:>10.1} {each:>17.2} {further:>17}")?;
     }
     Ok(())
 }

@@ -44,18 +44,19 @@ impl Filled {
         self.tokens.get(usize::try_from(number).ok()?).map(String::as_str)
     }
 
-    /// Adds portals until there are so many, or it is too late; tells how many it has added.
+    /// Adds portals until there are so many, or it is too late; tells how many it has added in a second.
     pub(crate) async fn fill(
         &mut self,
         house: &Contender,
         upstream: SocketAddr,
         portals: u32,
         deadline: Instant,
-    ) -> Result<u32, Failure> {
+    ) -> Result<f64, Failure> {
         let before = self.count();
         if before == 0 {
             organizations(house, upstream).await?;
         }
+        let began = Instant::now();
         let next = Arc::new(AtomicU32::new(before));
         let mut makers = JoinSet::new();
         for _ in 0..CONNECTIONS.min(portals.saturating_sub(before)) {
@@ -69,7 +70,7 @@ impl Filled {
         // Every number that was taken has been made, so that none is left out.
         made.sort_unstable();
         self.tokens.extend(made.into_iter().map(|(_, token)| token));
-        Ok(self.count() - before)
+        Ok(f64::from(self.count() - before) / began.elapsed().as_secs_f64())
     }
 }
 
