@@ -1,13 +1,13 @@
 //! When a change returns, it holds on every edge.
 
 use crate::PORTALS;
-use house::{House, Shape};
+use house::{House, Shape, until};
 use http::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 const DOCUMENT: &str = "query Who { viewer { user { name } } }";
@@ -54,6 +54,30 @@ async fn no_call_that_starts_after_a_revocation_succeeds_on_any_of_three_edges()
         };
         tokio::join!(calls(0), calls(1), calls(2), revoking);
     }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_token_ends_on_an_edge_that_holds_a_grant_for_it() {
+    let house = House::open(PORTALS, Shape::Split { edges: 1 }, &[]).await;
+    house.organization("acme", json!({"rate_limit_per_minute": 0})).await;
+    house.portal("acme", "door", DOCUMENT, Value::Null).await;
+    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() + 4;
+    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let expires_at = jiff::Timestamp::from_second(i64::try_from(seconds).unwrap()).unwrap().to_string();
+    let path = "/v2/organizations/acme/portals/door/tokens";
+    let made = house.manage(Method::POST, path, json!({"expires_at": expires_at})).await.expect(201).json();
+    let token = made["token"].as_str().unwrap();
+    house.call("acme", "door", token, "{}").await.expect(200);
+
+    until("it has expired", || async {
+        let asked = SystemTime::now();
+        let reply = house.call("acme", "door", token, "{}").await;
+        assert!(reply.status == 401 || asked < end, "it is let in after its end: {reply:?}");
+        reply.status == 401
+    })
+    .await;
+    house.call("acme", "door", token, "{}").await.expect_fault(401, "UNAUTHENTICATED");
     house.close().await;
 }
 
