@@ -61,13 +61,22 @@ pub struct Sessions {
     tasks: Vec<AbortHandle>,
 }
 
-/// Keeps a session with the executor behind each of `channels`.
+/// How an executor is reached.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// For the session alone, which must never wait for what else is under way.
+    pub session: Channel,
+    /// For large answers, which their callers may leave unread.
+    pub fetches: Channel,
+}
+
+/// Keeps a session with the executor at the end of each of `ways`.
 ///
 /// # Panics
 ///
 /// Outside a tokio runtime: the sessions live on the one that this is called on.
-pub fn connect(channels: Vec<Channel>, config: Config) -> Sessions {
-    let links: Arc<[_]> = channels.into_iter().map(|channel| Arc::new(Link::new(channel, config))).collect();
+pub fn connect(ways: Vec<Way>, config: Config) -> Sessions {
+    let links: Arc<[_]> = ways.into_iter().map(|way| Arc::new(Link::new(way, config))).collect();
     let runtime = Handle::current();
     let tasks = links.iter().map(|link| runtime.spawn(Arc::clone(link).keep()).abort_handle()).collect();
     Sessions { links, fetches: Arc::new(Semaphore::new(config.max_fetches)), config, tasks }
@@ -167,7 +176,7 @@ async fn read(
         Body::Whole(answer.body)
     } else {
         let permit = fetches.try_acquire_owned().map_err(|_| crate::answer::overloaded())?;
-        Body::Stream(fetch::start(link.client(), answer.ticket, permit, config).await?)
+        Body::Stream(fetch::start(link.fetches(), answer.ticket, permit, config).await?)
     };
     Ok(Answer { status, ignored_variables: answer.ignored_variables, body })
 }

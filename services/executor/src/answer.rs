@@ -64,10 +64,12 @@ pub(crate) async fn read(
             "the upstream's answer is compressed in a way that nobody asked for",
         )));
     };
-    if coding == Coding::Identity && declared(&head.headers).is_some_and(|bytes| bytes > limit) {
+    let length = declared(&head.headers).filter(|_| coding == Coding::Identity);
+    if length.is_some_and(|bytes| bytes > limit) {
         return Err(Failure::answered(too_large(limit)));
     }
-    let start = read_start(Decoded::new(body, coding), limit).await?;
+    let room = length.and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes <= WHOLE_BYTES);
+    let start = read_start(Decoded::new(body, coding), limit, room.unwrap_or(0)).await?;
     let (bytes, complete) = match &start {
         Start::Whole(bytes) => (bytes, true),
         Start::Long(bytes, _) => (bytes, false),
@@ -105,7 +107,8 @@ pub(crate) fn judge(status: StatusCode, headers: &HeaderMap) -> Result<(), Failu
     }
 }
 
-async fn read_start(mut body: Decoded, limit: u64) -> Result<Start, Failure> {
+/// Reads for as long as the answer is checked whole, into so much `room` where it comes in pieces.
+async fn read_start(mut body: Decoded, limit: u64, room: usize) -> Result<Start, Failure> {
     let Some(first) = body.chunk().await.map_err(read_failure)? else {
         return Ok(Start::Whole(Bytes::new()));
     };
@@ -119,7 +122,7 @@ async fn read_start(mut body: Decoded, limit: u64) -> Result<Start, Failure> {
         }
         match body.chunk().await.map_err(read_failure)? {
             None => return Ok(Start::Whole(read.into_bytes())),
-            Some(chunk) => read = read.and(&chunk),
+            Some(chunk) => read = read.and(&chunk, room),
         }
     }
 }
@@ -138,10 +141,10 @@ impl Read {
         }
     }
 
-    fn and(self, chunk: &[u8]) -> Self {
+    fn and(self, chunk: &[u8], room: usize) -> Self {
         let mut bytes = match self {
             Self::One(first) => {
-                let mut bytes = BytesMut::with_capacity((first.len() + chunk.len()) * 2);
+                let mut bytes = BytesMut::with_capacity(room.max((first.len() + chunk.len()) * 2));
                 bytes.extend_from_slice(&first);
                 bytes
             }

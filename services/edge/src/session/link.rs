@@ -1,7 +1,7 @@
 //! One executor: its channel, and the stream that is kept open to it.
 
 use super::{
-    Config,
+    Config, Way,
     outbox::{Outbox, Outcome},
 };
 use crate::jitter::Backoff;
@@ -17,7 +17,8 @@ use tonic::{Status, Streaming};
 /// One executor.
 #[derive(Debug)]
 pub(super) struct Link {
-    client: ExecutorServiceClient<Channel>,
+    session: ExecutorServiceClient<Channel>,
+    fetches: ExecutorServiceClient<Channel>,
     pub(super) outbox: Arc<Outbox>,
     config: Config,
 }
@@ -43,15 +44,18 @@ impl Drop for Closing<'_> {
 }
 
 impl Link {
-    pub(super) fn new(channel: Channel, config: Config) -> Self {
-        let client = ExecutorServiceClient::new(channel)
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        Self { client, outbox: Arc::new(Outbox::new(config.max_calls)), config }
+    pub(super) fn new(way: Way, config: Config) -> Self {
+        let client = |channel| {
+            ExecutorServiceClient::new(channel)
+                .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES)
+        };
+        let (session, fetches) = (client(way.session), client(way.fetches));
+        Self { session, fetches, outbox: Arc::new(Outbox::new(config.max_calls)), config }
     }
 
-    pub(super) fn client(&self) -> ExecutorServiceClient<Channel> {
-        self.client.clone()
+    pub(super) fn fetches(&self) -> ExecutorServiceClient<Channel> {
+        self.fetches.clone()
     }
 
     /// Keeps a stream open for ever.
@@ -66,7 +70,7 @@ impl Link {
 
     async fn once(&self, backoff: &mut Backoff) -> SessionError {
         let _closing = Closing(&self.outbox);
-        let mut client = self.client();
+        let mut client = self.session.clone();
         let opening = client.session(self.outbox.begin());
         let mut responses = match time::timeout(self.config.open_timeout, opening).await {
             Ok(Ok(response)) => response.into_inner(),

@@ -1,7 +1,7 @@
 //! The session with executors, from an executor's side.
 
 use bytes::Bytes;
-use edge::session::{self, Config, Sessions};
+use edge::session::{self, Config, Sessions, Way};
 use model::{Fault, Reason, Secret};
 use proto::{
     Body, Call, Execute, channel,
@@ -109,7 +109,8 @@ fn executor() -> (proto::Channel, Hand) {
 }
 
 async fn opened(channels: Vec<proto::Channel>, config: Config) -> Arc<Sessions> {
-    let sessions = Arc::new(session::connect(channels, config));
+    let ways = channels.into_iter().map(|channel| Way { session: channel.clone(), fetches: channel });
+    let sessions = Arc::new(session::connect(ways.collect(), config));
     while !sessions.reachable() {
         tokio::task::yield_now().await;
     }

@@ -18,6 +18,8 @@ const PING: Duration = Duration::from_secs(1);
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes that may be under way on one stream.
 const STREAM_WINDOW: u32 = 128 << 10;
+/// Bytes that may be under way on a session: as many answers as wait at its other end.
+const SESSION_WINDOW: u32 = 4 << 20;
 /// Bytes that may be under way on one connection: so many that the most large answers that are fetched at a time,
 /// with callers that read none of them, leave room for the calls beside them.
 const CONNECTION_WINDOW: u32 = 40 << 20;
@@ -55,7 +57,18 @@ pub(crate) fn check(endpoint: &Endpoint) -> Result<(), Failure> {
 
 /// A way to the service at `endpoint`, connected when it is first needed and again whenever it breaks.
 pub(crate) fn connect(endpoint: &Endpoint) -> Result<Channel, Failure> {
+    connect_with(endpoint, settings(endpoint)?)
+}
+
+/// The same for one long stream, whose answers are read as they come.
+pub(crate) fn connect_session(endpoint: &Endpoint) -> Result<Channel, Failure> {
     let settings = settings(endpoint)?;
+    let roomy =
+        settings.initial_stream_window_size(SESSION_WINDOW).initial_connection_window_size(SESSION_WINDOW);
+    connect_with(endpoint, roomy)
+}
+
+fn connect_with(endpoint: &Endpoint, settings: transport::Endpoint) -> Result<Channel, Failure> {
     let Some(path) = endpoint.as_str().strip_prefix("unix:").map(PathBuf::from) else {
         return Ok(settings.connect_lazy());
     };

@@ -1,7 +1,7 @@
 //! One session with each executor for every thread that serves, so that a call stays on the thread that reads it.
 
 use crate::{config::Endpoint, exit::Failure, host::grpc};
-use edge::session::{self, Sessions};
+use edge::session::{self, Sessions, Way};
 use futures_util::future::{BoxFuture, FutureExt};
 use model::{Fault, Reason};
 use proto::{Answer, Call, Execute, channel};
@@ -36,9 +36,11 @@ impl PerThread {
     /// Opens the sessions of the thread that calls, on its runtime.
     pub(crate) fn open(&self) {
         // All endpoints were checked.
-        let channels = self.executors.iter().filter_map(|endpoint| grpc::connect(endpoint).ok());
-        let sessions =
-            Arc::new(session::connect(channels.map(channel::remote).collect(), session::Config::default()));
+        let ways = self.executors.iter().filter_map(|endpoint| {
+            let session = channel::remote(grpc::connect_session(endpoint).ok()?);
+            Some(Way { session, fetches: channel::remote(grpc::connect(endpoint).ok()?) })
+        });
+        let sessions = Arc::new(session::connect(ways.collect(), session::Config::default()));
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&sessions));
         OWN.set(Some(sessions));
     }
