@@ -1,7 +1,7 @@
 //! Figures of closed loops: of one run, as a table of medians, and all of them as JSON.
 
 use crate::{
-    figures::{Latencies, median, mib, micros, ratio},
+    figures::{Latencies, median, mib, micros},
     upstream::Answer,
 };
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ impl fmt::Display for Measure {
     }
 }
 
-/// The medians of all rounds, and how they stand to nginx's (1.00).
+/// The medians of all rounds, and how they stand to nginx's of the same round (1.00).
 pub(crate) fn table(measures: &[Measure]) -> String {
     let mut table = String::new();
     let mut seen: Vec<(Answer, u32)> = Vec::new();
@@ -88,28 +88,37 @@ fn section(table: &mut String, (answer, connections): (Answer, u32), runs: &[&Me
         |run| run.cost.as_secs_f64(),
         |run| mib(run.memory),
     ];
-    let medians = |contender: &str| {
-        let own = |figure: fn(&Measure) -> f64| {
-            median(runs.iter().filter(|run| run.contender == contender).map(|run| figure(run)).collect())
-        };
-        figures.map(own)
+    // By round.
+    let rounds = |contender: &str| {
+        figures.map(|figure| -> Vec<f64> {
+            runs.iter().filter(|run| run.contender == contender).map(|run| figure(run)).collect()
+        })
     };
-    let [speed1, p501, _, _, cost1, _] = medians("nginx");
+    let [speeds1, p50s1, _, _, costs1, _] = rounds("nginx");
     for contender in contenders {
-        let [speed, p50, p99, p999, cost, memory] = medians(contender);
+        let [speeds, p50s, p99s, p999s, costs, memories] = rounds(contender);
+        let (speed_ratio, p50_ratio, cost_ratio) =
+            (paired(&speeds, &speeds1), paired(&p50s, &p50s1), paired(&costs, &costs1));
+        let [speed, p50, p99, p999, cost, memory] =
+            [speeds, p50s, p99s, p999s, costs, memories].map(median);
         write!(
             table,
-            "{contender:<12} {speed:>10.0} {:>6} {p50:>9.0} {:>6} {p99:>9.0} {p999:>9.0}",
-            ratio(speed, speed1),
-            ratio(p50, p501),
+            "{contender:<12} {speed:>10.0} {speed_ratio:>6} {p50:>9.0} {p50_ratio:>6} {p99:>9.0} {p999:>9.0}",
         )?;
         // The upstream runs in this process, where its part cannot be told from the load's.
         match cost > 0.0 {
-            true => writeln!(table, " {cost:>11.4} {:>6} {memory:>9.1}", ratio(cost, cost1))?,
+            true => writeln!(table, " {cost:>11.4} {cost_ratio:>6} {memory:>9.1}")?,
             false => writeln!(table, " {:>11} {:>6} {:>9}", "-", "-", "-")?,
         }
     }
     Ok(())
+}
+
+/// The median of the rounds' own ratios: what else a machine did in a round met both.
+fn paired(figures: &[f64], of: &[f64]) -> String {
+    let ratios: Vec<f64> =
+        figures.iter().zip(of).filter(|(_, of)| **of > 0.0).map(|(figure, of)| figure / of).collect();
+    if ratios.is_empty() { "-".to_owned() } else { format!("{:.2}", median(ratios)) }
 }
 
 /// Every run by itself.
