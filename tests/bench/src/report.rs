@@ -99,8 +99,7 @@ fn section(table: &mut String, (answer, connections): (Answer, u32), runs: &[&Me
         let [speeds, p50s, p99s, p999s, costs, memories] = rounds(contender);
         let (speed_ratio, p50_ratio, cost_ratio) =
             (paired(&speeds, &speeds1), paired(&p50s, &p50s1), paired(&costs, &costs1));
-        let [speed, p50, p99, p999, cost, memory] =
-            [speeds, p50s, p99s, p999s, costs, memories].map(median);
+        let [speed, p50, p99, p999, cost, memory] = [speeds, p50s, p99s, p999s, costs, memories].map(median);
         write!(
             table,
             "{contender:<12} {speed:>10.0} {speed_ratio:>6} {p50:>9.0} {p50_ratio:>6} {p99:>9.0} {p999:>9.0}",
