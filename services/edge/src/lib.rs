@@ -10,6 +10,7 @@ mod client;
 mod config;
 mod invocation;
 mod jitter;
+mod log;
 mod media;
 mod observe;
 mod rate;

@@ -3,6 +3,7 @@
 use crate::{
     Config,
     authorization::{ask::Authorizer, grants::Grants},
+    log::Log,
     observe::Metrics,
     rest, router, watch,
 };
@@ -22,6 +23,7 @@ pub(crate) struct Inner {
     /// One permit for each call in flight.
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) log: Log,
     registry: Channel,
 }
 
@@ -37,6 +39,7 @@ pub fn open(config: Config, registry: Channel, executor: Arc<dyn Execute>) -> Ed
         administration: rest::client(registry.clone()),
         calls: Arc::new(Semaphore::new(config.max_calls)),
         metrics,
+        log: Log::new(),
         registry,
         config,
     }))

@@ -16,10 +16,7 @@ use axum::Router;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
-use model::{
-    Fault, Reason,
-    fault::{Cause, Chain},
-};
+use model::{Fault, Reason, fault::Cause};
 use percent_encoding::percent_decode_str;
 use std::{
     borrow::Cow,
@@ -111,7 +108,7 @@ impl Service {
     fn finish(&self, started: Instant, id: RequestId, mut response: Response<Body>) -> Response<Body> {
         let failure = response.extensions_mut().remove::<Failure>();
         if let Some(Failure(fault)) = &failure {
-            log(&id, fault);
+            self.edge.log.failed(id.as_str(), fault);
         }
         let code = failure.map(|Failure(fault)| answer::told(&fault).0.code());
         self.edge.metrics.invocation(response.status(), code, started.elapsed());
@@ -150,7 +147,7 @@ impl Service {
             }
         };
         if let Some(Failure(fault)) = response.extensions_mut().remove() {
-            log(id, &fault);
+            self.edge.log.failed(id.as_str(), &fault);
         }
         response
     }
@@ -248,17 +245,4 @@ fn too_large() -> Refusal {
 
 fn ambiguous(message: &'static str) -> Refusal {
     Refusal::new(Fault::new(Reason::BadRequest, message), Headers::Close)
-}
-
-/// The one line of a failed call: our own failures aloud, the caller's and the upstream's as quietly as they are common.
-fn log(id: &RequestId, fault: &Fault) {
-    let (request_id, code, error) = (id.as_str(), fault.reason().code(), Chain(fault));
-    let status = answer::status(fault.reason());
-    if status == StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::error!(request_id, code, error = %error, "call failed");
-    } else if status.is_server_error() {
-        tracing::warn!(request_id, code, error = %error, "call failed");
-    } else {
-        tracing::debug!(request_id, code, error = %error, "call refused");
-    }
 }

@@ -24,7 +24,7 @@ pub struct Config {
     pub max_calls: usize,
     /// The most calls in flight of one session.
     pub max_calls_per_session: usize,
-    /// How long a call waits for its turn at a busy upstream.
+    /// How long a call waits for its turn at a busy upstream; no more calls wait than have a turn.
     pub queue_timeout: Duration,
     /// How long a connection may take, from the name's resolution to the end of the TLS handshake.
     pub connect_timeout: Duration,

@@ -1,4 +1,7 @@
 //! The way to one upstream, shared by all threads: a turn for each call, and the circuit breaker.
+//!
+//! A burst may wait for its turns a little. More than that is refused at once, and where waiting has been in vain nobody
+//! waits until it is quiet again: whoever is refused anyway should hear it soon.
 
 use crate::breaker::{Attempt, Breaker, Change, Outcome};
 use model::{Fault, Fingerprint, Prehashed, Reason};
@@ -9,11 +12,14 @@ use std::{
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError},
-    time::timeout,
+    time::{self, timeout},
 };
 
 /// After how long a refused call may come again, where nothing better is known.
 pub(crate) const RETRY_SOON: Duration = Duration::from_secs(1);
+
+/// How long nobody may have been refused before calls wait again where others have waited in vain.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// An upstream as its organization names it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -30,6 +36,10 @@ impl UpstreamKey {
 pub(crate) struct Gate {
     breaker: Mutex<Breaker>,
     turns: Arc<Semaphore>,
+    /// Where calls wait for a turn: as many places as there are turns.
+    places: Semaphore,
+    /// When a call was last refused, since one has waited in vain.
+    vain: Mutex<Option<time::Instant>>,
 }
 
 /// A call on its way to the upstream. Dropped without an outcome, it counts as abandoned.
@@ -57,8 +67,12 @@ impl Gates {
             return gate;
         }
         gates.retain(|_, gate| gate.strong_count() > 0);
-        let turns = Arc::new(Semaphore::new(self.turns));
-        let gate = Arc::new(Gate { breaker: Mutex::new(Breaker::new(Instant::now())), turns });
+        let gate = Arc::new(Gate {
+            breaker: Mutex::new(Breaker::new(Instant::now())),
+            turns: Arc::new(Semaphore::new(self.turns)),
+            places: Semaphore::new(self.turns),
+            vain: Mutex::default(),
+        });
         gates.insert(*key, Arc::downgrade(&gate));
         gate
     }
@@ -73,12 +87,27 @@ impl Gate {
         }
     }
 
-    /// Waits for a turn, no longer than `patience`.
+    /// Waits for a turn, no longer than `patience`, if there is a place and some hope.
     pub(crate) async fn enter(self: &Arc<Self>, patience: Duration) -> Result<Pass, Fault> {
+        let busy = || overloaded("the upstream is busy with other calls");
+        if self.is_vain() {
+            return Err(busy());
+        }
+        let Ok(_place) = self.places.try_acquire() else { return Err(busy()) };
         match timeout(patience, Arc::clone(&self.turns).acquire_owned()).await {
             Ok(Ok(turn)) => self.pass(turn),
-            Ok(Err(_)) | Err(_) => Err(overloaded("the upstream is busy with other calls")),
+            Ok(Err(_)) | Err(_) => {
+                *unpoisoned(&self.vain) = Some(time::Instant::now());
+                Err(busy())
+            }
         }
+    }
+
+    /// Whether it is no use to wait; whoever asks is refused if so.
+    fn is_vain(&self) -> bool {
+        let mut vain = unpoisoned(&self.vain);
+        *vain = vain.filter(|last| last.elapsed() < QUIET).map(|_| time::Instant::now());
+        vain.is_some()
     }
 
     /// Whether a failed query may be tried again.
@@ -140,6 +169,9 @@ pub(crate) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
+
+    const PATIENCE: Duration = Duration::from_millis(250);
 
     fn key() -> UpstreamKey {
         UpstreamKey::of("o", "http://u")
@@ -158,9 +190,43 @@ mod tests {
         let gate = Gates::new(1).gate(&key());
         let pass = gate.try_enter().unwrap().unwrap();
         assert!(gate.try_enter().unwrap().is_none());
-        let refused = gate.enter(Duration::from_millis(250)).await.err().unwrap();
+        let refused = gate.enter(PATIENCE).await.err().unwrap();
         assert_eq!(refused.reason(), Reason::Overloaded);
         drop(pass);
-        assert!(gate.enter(Duration::from_millis(250)).await.is_ok());
+        time::sleep(QUIET).await;
+        assert!(gate.enter(PATIENCE).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_one_has_waited_in_vain_the_next_is_refused_at_once() {
+        let gate = Gates::new(1).gate(&key());
+        let _pass = gate.try_enter().unwrap().unwrap();
+        assert!(gate.enter(PATIENCE).await.is_err());
+        for _ in 0..10 {
+            time::sleep(QUIET / 2).await;
+            let since = time::Instant::now();
+            assert!(gate.enter(PATIENCE).await.is_err());
+            assert_eq!(since.elapsed(), Duration::ZERO);
+        }
+        time::sleep(QUIET).await;
+        let since = time::Instant::now();
+        assert!(gate.enter(PATIENCE).await.is_err());
+        assert!(since.elapsed() >= PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_wait_than_have_a_turn() {
+        let gate = Gates::new(2).gate(&key());
+        let passes = [gate.try_enter().unwrap().unwrap(), gate.try_enter().unwrap().unwrap()];
+        let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(gate.enter(PATIENCE))).collect();
+        for call in &mut waiting {
+            assert!(call.as_mut().now_or_never().is_none());
+        }
+        let refused = gate.enter(PATIENCE).now_or_never().unwrap().err().unwrap();
+        assert_eq!(refused.reason(), Reason::Overloaded);
+        drop(passes);
+        for call in waiting {
+            assert!(call.await.is_ok());
+        }
     }
 }

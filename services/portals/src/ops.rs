@@ -83,5 +83,16 @@ async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
 }
 
 async fn render(State(metrics): State<PrometheusHandle>) -> impl IntoResponse {
+    #[cfg(feature = "count-allocations")]
+    count_allocations();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+}
+
+#[cfg(feature = "count-allocations")]
+fn count_allocations() {
+    let so_far = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let stats_alloc::Stats { allocations, reallocations, bytes_allocated, .. } =
+        stats_alloc::INSTRUMENTED_SYSTEM.stats();
+    metrics::counter!("portals_allocations_total").absolute(so_far(allocations + reallocations));
+    metrics::counter!("portals_allocated_bytes_total").absolute(so_far(bytes_allocated));
 }

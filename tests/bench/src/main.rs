@@ -4,6 +4,7 @@
 //! What it asserts is that answers are right, never how long they took.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a command that prints")]
 
+mod allocations;
 mod closed;
 mod contender;
 mod contenders;
@@ -86,6 +87,9 @@ async fn measure(options: &Options, shapes: &shapes::Shapes<'_>) -> Result<Findi
     }
     if modes.overload {
         return overload::measure(options, shapes).await;
+    }
+    if modes.allocations {
+        return allocations::measure(options, shapes).await;
     }
     if modes.stream {
         return stream::measure(options, shapes).await;

@@ -75,6 +75,11 @@ pub(crate) struct Modes {
     /// takes 50 ms, where it is the upstream's turns. Houses are started with limits low enough to be met.
     #[arg(long)]
     pub(crate) overload: bool,
+    /// How often a call asks for memory, and for how many bytes (`up`, `split-tcp` and `split-unix`)
+    ///
+    /// The binary must be a counting build: `cargo build --package portals --features portals/count-allocations`.
+    #[arg(long)]
+    pub(crate) allocations: bool,
     /// Answers of 30 MB: first byte and last, and memory for each call that is read slowly (`up` and `split-unix`)
     #[arg(long)]
     pub(crate) stream: bool,
@@ -92,6 +97,7 @@ const EXAMPLES: &str = "\
 Examples:
   bench --json figures.json
   bench --open half --only nginx,up
+  bench --allocations --binary target/debug/portals
   bench --stored 10,10000,100000 --seconds 10
   bench --answers small --peer 'other=other-gateway --port 4000,url=http://127.0.0.1:4000/graphql,body={\"query\":\"…\"}'
 
