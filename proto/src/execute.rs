@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use model::{Fault, Fingerprint, Secret};
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
 
 /// Runs granted operations: the executor itself, or a session with one over the network.
@@ -44,6 +47,8 @@ pub struct Call {
     pub variables: Bytes,
     /// When nobody waits for the answer any more.
     pub deadline: Instant,
+    /// How long it may wait for its turn where all are taken, if that is longer than others may.
+    pub patience: Duration,
     /// What the logs know the call by.
     pub request_id: String,
 }

@@ -6,13 +6,61 @@ use model::{
     Bearer, Fault, Reason,
     address::{TrustedProxies, reported_client},
 };
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+use tokio::time::{Duration, Instant};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The other end of the connection that a request came on; nobody's, where the connection has no address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PeerAddress(pub(crate) Option<SocketAddr>);
+
+/// For how long a connection on which a call was refused for want of room counts as refused.
+const REFUSED: Duration = Duration::from_secs(10);
+/// How long a call on such a connection waits for room.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A connection that requests come on.
+///
+/// Where there is no room for a call it is refused at once, the first time. The next on the same connection waits in
+/// line for a second before it is refused: callers who ask again at once would otherwise keep all processors busy with
+/// being refused, and nothing would be left for those who are let in.
+#[derive(Debug)]
+pub struct Connection {
+    peer: PeerAddress,
+    refused: Mutex<Option<Instant>>,
+}
+
+impl Connection {
+    /// A connection from `peer`; `None` where it has no address.
+    pub fn new(peer: Option<SocketAddr>) -> Self {
+        Self { peer: PeerAddress(peer), refused: Mutex::default() }
+    }
+
+    pub(crate) fn peer(&self) -> PeerAddress {
+        self.peer
+    }
+
+    /// How long a call may wait for room.
+    pub(crate) fn patience(&self) -> Duration {
+        match *self.refused() {
+            Some(at) if at.elapsed() < REFUSED => PATIENCE,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Notes that a call was refused for want of room.
+    pub(crate) fn refuse(&self) {
+        *self.refused() = Some(Instant::now());
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The bearer of a request.
 ///

@@ -4,7 +4,7 @@ use crate::{
     answer::{self, Headers, Refusal},
     authorization::{Authorization, Key, PortalName},
     body::{self, Limits},
-    client::{self, PeerAddress},
+    client::{self, Connection},
     media,
     rate::{self, Standing},
     reply::Body,
@@ -56,7 +56,7 @@ struct Answered {
 struct Caller<'a> {
     edge: &'a Inner,
     id: &'a RequestId,
-    peer: PeerAddress,
+    connection: &'a Connection,
     name: PortalName,
     parts: Parts,
 }
@@ -65,7 +65,7 @@ struct Caller<'a> {
 pub(crate) async fn invoke<B>(
     edge: &Inner,
     id: &RequestId,
-    peer: PeerAddress,
+    connection: &Connection,
     name: PortalName,
     request: Request<B>,
     media_type: HeaderValue,
@@ -74,13 +74,16 @@ where
     B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
 {
     let (parts, mut body) = request.into_parts();
-    let caller = Caller { edge, id, peer, name, parts };
+    let caller = Caller { edge, id, connection, name, parts };
     let mut rated = Rated::Not;
     let mut response = match caller.run(&mut body, &mut rated).await {
         Ok(answered) => write(answered, media_type.clone(), id)
             .unwrap_or_else(|fault| answer::graphql(fault.into(), media_type)),
         Err(refusal) => {
             let reason = refusal.fault.reason();
+            if reason == Reason::Overloaded {
+                connection.refuse();
+            }
             let reusable = body::discard(&mut body, &caller.parts.headers, reason).await;
             answer::closing(answer::graphql(refusal, media_type), !reusable)
         }
@@ -110,7 +113,8 @@ impl Caller<'_> {
             *rated = Rated::By(standing);
             counted.map_err(rate::exceeded)?;
         }
-        let permit = Arc::clone(&edge.calls).try_acquire_owned().map_err(|_| answer::overloaded())?;
+        let patience = self.connection.patience();
+        let permit = self.room(patience).await?;
         let variables = self.read_variables(body).await?;
         let operation_name = operation_name(parts.uri.query())?;
         let call = |authorization: &Authorization| Call {
@@ -118,10 +122,27 @@ impl Caller<'_> {
             operation_name: operation_name.clone(),
             variables: variables.clone(),
             deadline: arrived + authorization.timeout,
+            patience,
             request_id: id.as_str().to_owned(),
         };
         let answer = execute(edge, name, &bearer, (key, authorization), call).await?;
         Ok(Answered { answer, permit })
+    }
+
+    /// Room for the call, waited for where patience says so.
+    async fn room(&self, patience: Duration) -> Result<OwnedSemaphorePermit, Fault> {
+        let calls = || Arc::clone(&self.edge.calls);
+        if let Ok(permit) = calls().try_acquire_owned() {
+            return Ok(permit);
+        }
+        match patience {
+            Duration::ZERO => Err(answer::overloaded()),
+            // Boxed, for it is rare and a future has room for all that it may come to.
+            patience => match Box::pin(time::timeout(patience, calls().acquire_owned())).await {
+                Ok(Ok(permit)) => Ok(permit),
+                Ok(Err(_)) | Err(_) => Err(answer::overloaded()),
+            },
+        }
     }
 
     /// Checks from where the call comes.
@@ -129,7 +150,8 @@ impl Caller<'_> {
         if authorization.allowed.ranges().next().is_none() {
             return Ok(());
         }
-        let address = client::address(self.peer, &self.parts.headers, &self.edge.config.trusted_proxies)?;
+        let address =
+            client::address(self.connection.peer(), &self.parts.headers, &self.edge.config.trusted_proxies)?;
         // Nobody's address is in no range.
         if !address.is_some_and(|address| authorization.allowed.allows(address)) {
             return Err(Fault::new(

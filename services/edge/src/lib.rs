@@ -21,6 +21,7 @@ mod router;
 pub mod session;
 mod watch;
 
+pub use client::Connection;
 pub use config::Config;
 pub use reply::Body;
 pub use room::{Edge, open};

@@ -6,7 +6,7 @@ use crate::{
     answer::{self, Failure, Headers, Refusal},
     authorization::PortalName,
     body,
-    client::PeerAddress,
+    client::{Connection, PeerAddress},
     invocation, media,
     reply::Body,
     rest,
@@ -22,7 +22,6 @@ use std::{
     borrow::Cow,
     cell::Cell,
     hash::{BuildHasher, RandomState},
-    net::SocketAddr,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::Instant,
@@ -85,18 +84,18 @@ impl Service {
         Self { rest: rest::routes().fallback(rest::no_route).with_state(Arc::clone(&edge)), edge }
     }
 
-    /// Answers a request that came on a connection from `peer`; `None` where the connection has no address.
-    pub async fn answer<B>(&self, peer: Option<SocketAddr>, request: Request<B>) -> Response<Body>
+    /// Answers a request that came on `connection`.
+    pub async fn answer<B>(&self, connection: &Connection, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Send + Unpin + 'static,
     {
         let started = Instant::now();
-        let (id, peer) = (RequestId::of(request.headers()), PeerAddress(peer));
+        let id = RequestId::of(request.headers());
         let mut response = match is_rest(request.uri()) {
             // Seldom, and so not to be carried along by all the others.
-            true => Box::pin(self.manage(&id, peer, request)).await,
+            true => Box::pin(self.manage(&id, connection.peer(), request)).await,
             false => {
-                let response = not_rest(&self.edge, &id, peer, request).await;
+                let response = not_rest(&self.edge, &id, connection, request).await;
                 return self.finish(started, id, response);
             }
         };
@@ -163,7 +162,7 @@ fn mark(headers: &mut HeaderMap, id: RequestId) {
 async fn not_rest<B>(
     edge: &Inner,
     id: &RequestId,
-    peer: PeerAddress,
+    connection: &Connection,
     mut request: Request<B>,
 ) -> Response<Body>
 where
@@ -176,7 +175,7 @@ where
         Some(name) if request.method() == Method::POST => {
             let wanted = media::answer_type(request.headers());
             // A panic is this call's failure and nobody else's on the connection.
-            let run = invocation::invoke(edge, id, peer, name, request, wanted.clone());
+            let run = invocation::invoke(edge, id, connection, name, request, wanted.clone());
             return AssertUnwindSafe(run)
                 .catch_unwind()
                 .await

@@ -24,7 +24,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::sync::Semaphore;
 
@@ -67,6 +67,8 @@ pub(crate) struct Invocation {
     pub(crate) operation_name: Option<String>,
     pub(crate) variables: Bytes,
     pub(crate) deadline: Instant,
+    /// How long it may wait for its turn, if that is longer than others may.
+    pub(crate) patience: Duration,
     pub(crate) request_id: String,
 }
 
@@ -209,8 +211,9 @@ impl Execute for Executor {
                 Some(grant) => grant,
                 None => executor.verify(&call.grant.jwt)?,
             };
-            let Call { operation_name, variables, deadline, request_id, .. } = call;
-            executor.invoke(Invocation { grant, operation_name, variables, deadline, request_id }).await
+            let Call { operation_name, variables, deadline, patience, request_id, .. } = call;
+            let invocation = Invocation { grant, operation_name, variables, deadline, patience, request_id };
+            executor.invoke(invocation).await
         })
     }
 }

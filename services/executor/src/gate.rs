@@ -1,7 +1,8 @@
 //! The way to one upstream, shared by all threads: a turn for each call, and the circuit breaker.
 //!
 //! A burst may wait for its turns a little. More than that is refused at once, and where waiting has been in vain nobody
-//! waits until it is quiet again: whoever is refused anyway should hear it soon.
+//! waits until it is quiet again: whoever is refused anyway should hear it soon. Who has been refused before may wait
+//! longer, so that it is not refusing that this is busy with.
 
 use crate::breaker::{Attempt, Breaker, Change, Outcome};
 use model::{Fault, Fingerprint, Prehashed, Reason};
@@ -89,17 +90,18 @@ impl Gate {
 
     /// Waits for a turn, no longer than `patience`, if there is a place and some hope.
     pub(crate) async fn enter(self: &Arc<Self>, patience: Duration) -> Result<Pass, Fault> {
-        let busy = || overloaded("the upstream is busy with other calls");
         if self.is_vain() {
             return Err(busy());
         }
         let Ok(_place) = self.places.try_acquire() else { return Err(busy()) };
+        self.wait(patience).await.inspect_err(|_| *unpoisoned(&self.vain) = Some(time::Instant::now()))
+    }
+
+    /// Waits for a turn, no longer than `patience`, whoever else does.
+    pub(crate) async fn wait(self: &Arc<Self>, patience: Duration) -> Result<Pass, Fault> {
         match timeout(patience, Arc::clone(&self.turns).acquire_owned()).await {
             Ok(Ok(turn)) => self.pass(turn),
-            Ok(Err(_)) | Err(_) => {
-                *unpoisoned(&self.vain) = Some(time::Instant::now());
-                Err(busy())
-            }
+            Ok(Err(_)) | Err(_) => Err(busy()),
         }
     }
 
@@ -154,6 +156,10 @@ impl Drop for Pass {
     fn drop(&mut self) {
         self.settle(Outcome::Abandoned);
     }
+}
+
+fn busy() -> Fault {
+    overloaded("the upstream is busy with other calls")
 }
 
 /// More is asked for than is taken on.

@@ -43,7 +43,8 @@ impl Service {
     async fn call(&self, request: ExecuteRequest, deadline: Instant) -> Result<ExecuteResponse, Fault> {
         let ExecuteRequest { grant, operation_name, variables, request_id } = request;
         let grant = self.executor.verify(&Secret::new(grant))?;
-        let invocation = Invocation { grant, operation_name, variables, deadline, request_id };
+        let invocation =
+            Invocation { grant, operation_name, variables, deadline, patience: Duration::ZERO, request_id };
         let Answer { status, ignored_variables, body } = self.executor.invoke(invocation).await?;
         let (body, ticket) = match gather(body).await? {
             Ok(whole) => (whole, Bytes::new()),

@@ -170,7 +170,9 @@ async fn run(executor: &Executor, call: v1::Call) -> Result<v1::Answer, Fault> {
 }
 
 async fn invoke(executor: &Executor, call: v1::Call) -> Result<v1::Answer, Fault> {
-    let v1::Call { grant_hash, grant, operation_name, variables, timeout_ms, request_id, .. } = call;
+    let v1::Call {
+        grant_hash, grant, operation_name, variables, timeout_ms, request_id, patience_ms, ..
+    } = call;
     let known =
         <[u8; 32]>::try_from(&*grant_hash).ok().and_then(|hash| executor.known(&Fingerprint::from(hash)));
     let grant = match (known, grant) {
@@ -183,7 +185,14 @@ async fn invoke(executor: &Executor, call: v1::Call) -> Result<v1::Answer, Fault
         limit => Duration::from_millis(limit.into()).min(NO_DEADLINE),
     };
     let deadline = Instant::now() + limit;
-    let invocation = Invocation { grant, operation_name, variables, deadline, request_id };
+    let invocation = Invocation {
+        grant,
+        operation_name,
+        variables,
+        deadline,
+        patience: Duration::from_millis(patience_ms.into()),
+        request_id,
+    };
     let proto::Answer { status, ignored_variables, body } = executor.invoke(invocation).await?;
     let (body, ticket) = match body {
         Body::Whole(bytes) if bytes.len() <= INLINE_BYTES => (bytes, Bytes::new()),

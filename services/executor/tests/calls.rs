@@ -14,7 +14,7 @@ use executor::Stage;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use model::{Reason, Secret, key::Purpose};
 use proto::{
-    Execute,
+    Call, Execute,
     execute::SignedGrant,
     grant::{Claims, UpstreamSecrets},
 };
@@ -237,8 +237,13 @@ async fn a_busy_upstream_is_waited_for_but_not_for_long() {
     upstream.until_called(1).await;
     assert_eq!(house.refused(&grant).await.reason(), Reason::Overloaded);
     assert_eq!(house.good(&house.grant(QUERY, &other.url)).await, GOOD);
+    // It has been in vain, so the next does not wait; but who is said to have patience does.
+    let patient = house.executor.execute(Call { patience: Duration::from_secs(30), ..grant.call() });
+    let patient = tokio::spawn(patient);
+    assert_eq!(house.refused(&grant).await.reason(), Reason::Overloaded);
     release.notify_one();
     assert!(first.await.unwrap().is_ok());
+    assert!(patient.await.unwrap().is_ok());
 }
 
 #[tokio::test]

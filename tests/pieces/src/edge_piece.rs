@@ -45,6 +45,7 @@ async fn calls(times: u32) -> Result<(), Failure> {
         tokio::task::yield_now().await;
     }
     let (service, token) = (edge.service(), Bearer::generate(BearerKind::PortalToken));
+    let connection = edge::Connection::new(Some(([127, 0, 0, 1], 1).into()));
     for _ in 0..times {
         let request = Request::post("/organizations/acme/portals/get-builds")
             .header("host", "portals.example")
@@ -52,7 +53,7 @@ async fn calls(times: u32) -> Result<(), Failure> {
             .header("content-type", "application/json")
             .header("accept", "application/json")
             .body(Body::from(r#"{"pipelineSlug":"pipe-000001"}"#))?;
-        let answer = service.answer(Some(([127, 0, 0, 1], 1).into()), request).await;
+        let answer = service.answer(&connection, request).await;
         if answer.status() != 200 || answer.into_body().collect().await?.to_bytes().is_empty() {
             return Err("the edge does not answer".into());
         }

@@ -203,6 +203,7 @@ fn message(call: &Call, id: u64, introduce: bool) -> v1::Call {
         // Zero would mean that there is no deadline.
         timeout_ms: u32::try_from(left).unwrap_or(u32::MAX).max(1),
         request_id: call.request_id.clone(),
+        patience_ms: u32::try_from(call.patience.as_millis()).unwrap_or(u32::MAX),
     }
 }
 

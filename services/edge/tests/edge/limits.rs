@@ -1,16 +1,23 @@
 //! Bounds: of heads, bodies, calls in flight, and what happens to callers who leave.
 
-use crate::stage::{PATH, Reply, Stage};
+use crate::stage::{PATH, Reply, Stage, answer};
 use axum::body::Body;
 use bytes::Bytes;
+use edge::Connection;
+use futures_util::FutureExt;
 use http::{HeaderValue, Method};
 use http_body_util::BodyExt;
 use model::{Fault, Reason};
-use std::{future::ready, sync::Mutex};
+use std::{
+    future::ready,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::mpsc,
+    time::{self, Instant},
 };
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -89,16 +96,16 @@ async fn a_body_that_trickles_in_is_not_waited_for() {
     let stage = Stage::open();
     let (sender, body) = streamed();
     let trickle = async {
-        let every = std::time::Duration::from_secs(3);
+        let every = Duration::from_secs(3);
         while sender.send(Ok(Bytes::from_static(b" "))).await.is_ok() {
-            tokio::time::timeout(every, sender.closed()).await.ok();
+            time::timeout(every, sender.closed()).await.ok();
         }
     };
-    let started = tokio::time::Instant::now();
+    let started = Instant::now();
     let (reply, ()) = tokio::join!(
         async {
             let reply = stage.invoke(body).await;
-            assert!(started.elapsed() < std::time::Duration::from_secs(35));
+            assert!(started.elapsed() < Duration::from_secs(35));
             reply
         },
         trickle
@@ -133,6 +140,56 @@ async fn a_full_house_says_so_at_once_and_a_caller_who_leaves_makes_room() {
     dropped.await.unwrap();
     stage.executor.fail(|| Fault::new(Reason::UpstreamError, "why"));
     stage.invoke("{}").await.assert_fault(502, "UPSTREAM_ERROR");
+}
+
+#[tokio::test]
+async fn who_has_been_refused_waits_in_line_the_next_time() {
+    let stage = Stage::with(|config| config.max_calls = 1);
+    let connection = Connection::new(None);
+    let call = || stage.service.answer(&connection, stage.request(Method::POST, PATH, "{}"));
+    let patience = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&patience);
+    stage.executor.on_call(move |call| {
+        noted.lock().unwrap().push(call.patience);
+        ready(Ok(answer(200, r#"{"data":{"ok":1}}"#)))
+    });
+    assert_eq!(call().await.status(), 200);
+    let dropped = stage.executor.hang();
+    let mut hanging = Box::pin(stage.invoke("{}"));
+    assert!(hanging.as_mut().now_or_never().is_none());
+    assert_eq!(call().now_or_never().unwrap().status(), 503, "the first time, at once");
+    let mut second = Box::pin(call());
+    assert!(second.as_mut().now_or_never().is_none(), "the second time, not at once");
+    let noted = Arc::clone(&patience);
+    stage.executor.on_call(move |call| {
+        noted.lock().unwrap().push(call.patience);
+        ready(Ok(answer(200, r#"{"data":{"ok":1}}"#)))
+    });
+    drop(hanging);
+    dropped.await.unwrap();
+    assert_eq!(second.await.status(), 200);
+    assert_eq!(*patience.lock().unwrap(), [Duration::ZERO, Duration::from_secs(1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_line_moves_or_is_left_after_a_second() {
+    let stage = Stage::with(|config| config.max_calls = 1);
+    let connection = Connection::new(None);
+    let call = || stage.service.answer(&connection, stage.request(Method::POST, PATH, "{}"));
+    assert_eq!(call().await.status(), 200, "and from now on there is a grant");
+    let _dropped = stage.executor.hang();
+    let mut hanging = Box::pin(stage.invoke("{}"));
+    assert!(hanging.as_mut().now_or_never().is_none());
+    for waited in [0, 1, 1] {
+        let since = Instant::now();
+        assert_eq!(call().await.status(), 503);
+        assert_eq!(since.elapsed().as_secs(), waited);
+    }
+    // Long after, it is as if nothing had been.
+    time::sleep(Duration::from_secs(10)).await;
+    let since = Instant::now();
+    assert_eq!(call().await.status(), 503);
+    assert_eq!(since.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test]
@@ -189,7 +246,7 @@ async fn served(stage: &Stage) -> TcpStream {
     let service = stage.service.clone();
     let answer = move |request: axum::extract::Request| {
         let service = service.clone();
-        async move { service.answer(None, request).await.map(Body::new) }
+        async move { service.answer(&Connection::new(None), request).await.map(Body::new) }
     };
     tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
     TcpStream::connect(address).await.unwrap()

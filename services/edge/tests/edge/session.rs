@@ -134,6 +134,7 @@ async fn one() -> (Arc<Sessions>, Session, Hand) {
 
 fn call(grant: &str) -> Call {
     Call {
+        patience: Duration::ZERO,
         grant: Arc::new(SignedGrant::new(Secret::new(grant))),
         operation_name: None,
         variables: Bytes::from_static(b"{}"),

@@ -75,7 +75,7 @@ impl Stage {
     /// Sends a request, from where its extensions say.
     pub(crate) async fn send(&self, request: Request<Body>) -> Response<edge::Body> {
         let peer: Option<SocketAddr> = request.extensions().get().copied();
-        self.service.answer(peer, request).await
+        self.service.answer(&edge::Connection::new(peer), request).await
     }
 
     pub(crate) async fn ask(&self, request: Request<Body>) -> Reply {

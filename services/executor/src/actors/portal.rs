@@ -61,7 +61,7 @@ pub(crate) async fn prepare(
         })
     })
     .await?;
-    Ok((sendable, client, turn.taken(executor.config().queue_timeout).await?))
+    Ok((sendable, client, turn.taken(executor.config(), invocation.patience).await?))
 }
 
 impl PortalActor {

@@ -71,11 +71,12 @@ pub(super) fn admit(executor: &Executor, invocation: Arc<Invocation>, sendable: 
 }
 
 impl Turn {
-    /// Waits for it, no longer than `patience`.
-    pub(super) async fn taken(self, patience: Duration) -> Result<Pass, Fault> {
+    /// Waits for it as long as all may, or for `patience` where that is longer.
+    pub(super) async fn taken(self, config: &Config, patience: Duration) -> Result<Pass, Fault> {
         match self {
             Self::Now(pass) => Ok(pass),
-            Self::Later(gate) => gate.enter(patience).await,
+            Self::Later(gate) if patience > config.queue_timeout => gate.wait(patience).await,
+            Self::Later(gate) => gate.enter(config.queue_timeout).await,
         }
     }
 }

@@ -136,6 +136,7 @@ impl Granted {
 
     pub fn call(&self) -> Call {
         Call {
+            patience: Duration::ZERO,
             grant: self.signed(),
             operation_name: None,
             variables: Bytes::new(),

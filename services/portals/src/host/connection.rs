@@ -69,12 +69,12 @@ pub(crate) enum Room {
 impl Room {
     async fn answer(
         self,
-        peer: Option<SocketAddr>,
+        connection: &edge::Connection,
         request: Request<Incoming>,
         shutdown: Option<Shutdown>,
     ) -> Response<edge::Body> {
         let (mut router, request) = match self {
-            Self::Edge(service) => return service.answer(peer, request).await,
+            Self::Edge(service) => return service.answer(connection, request).await,
             Self::Routes(router) => (router, request),
         };
         let request = match shutdown {
@@ -135,14 +135,15 @@ pub(crate) async fn serve<S>(
     let begun_answers = answers.clone();
     let ending = (peers == Peers::Internal).then(|| shutdown.clone());
     let end = shutdown.clone();
+    let from = Arc::new(edge::Connection::new(peer));
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let multiplexed = request.version() == Version::HTTP_2;
         let call = Calling::new(&at, multiplexed);
         let end = (!multiplexed).then(|| end.clone());
         let answers = begun_answers.clone();
-        let (room, ending) = (room.clone(), ending.clone());
+        let (room, ending, from) = (room.clone(), ending.clone(), Arc::clone(&from));
         async move {
-            let response = room.answer(peer, request, ending).await;
+            let response = room.answer(&from, request, ending).await;
             let mut response = response.map(|body| answers.begin(body, call));
             if end.is_some_and(|end| end.has_begun()) {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
