@@ -25,7 +25,7 @@ use tokio::{
 };
 
 /// Chunks of a streamed answer that wait for their reader, and one place for the word that it broke off.
-const STREAM_CHUNKS: usize = 8;
+const STREAM_CHUNKS: usize = 4;
 
 /// One call's exchange.
 pub(crate) struct Exchange {

@@ -14,7 +14,7 @@ use tokio::{
 use tonic::Streaming;
 
 /// Pieces that may wait for the caller.
-const BUFFERED: usize = 4;
+const BUFFERED: usize = 2;
 
 type Piece = Result<Bytes, Fault>;
 

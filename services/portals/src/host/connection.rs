@@ -38,6 +38,8 @@ const MAX_INTERNAL_STREAMS: u32 = 10_000;
 const MAX_RESETS: usize = 20;
 /// Bytes of a request's header fields; a service that wants less says so itself.
 const MAX_HEADER_BYTES: u32 = 64 << 10;
+/// Bytes of an answer that HTTP/2 takes before its stream has room for them.
+const MAX_UNSENT_BYTES: usize = 128 << 10;
 /// How often an HTTP/2 peer is asked whether it is still there, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(20);
 
@@ -105,6 +107,7 @@ pub(crate) fn protocol(peers: Peers) -> auto::Builder<TokioExecutor> {
             Peers::Internal => MAX_INTERNAL_STREAMS,
         })
         .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_send_buf_size(MAX_UNSENT_BYTES)
         .max_header_list_size(MAX_HEADER_BYTES);
     if peers == Peers::Internal {
         // Messages are of up to 4 MiB, and the peer is trusted with the memory.
