@@ -4,6 +4,7 @@
 //! UTF-8 without a byte order mark. `\ud83d` alone, half a surrogate pair, is a good escape by the grammar
 //! and passes; read as text it is U+FFFD.
 
+mod glance;
 mod response;
 mod scan;
 

@@ -1,7 +1,7 @@
 //! Whether an upstream's answer is a GraphQL response (GraphQL over HTTP; October 2021, 7.1).
 
 use super::{
-    InvalidJson,
+    InvalidJson, glance,
     scan::{Scanner, Stop, decoded},
 };
 
@@ -40,6 +40,9 @@ pub fn response_head(text: &[u8], complete: bool) -> Result<(), NoResponse> {
         }
         Ok(_) | Err(_) => {}
     }
+    if complete && let Some(found) = glance::response(text) {
+        return if found { Ok(()) } else { Err(NoResponse::NothingOfGraphql) };
+    }
     match walk(text, complete) {
         Ok(verdict) => verdict,
         Err(stop) if stop.short && !complete => Ok(()),
@@ -76,6 +79,7 @@ fn walk(text: &[u8], complete: bool) -> Result<Result<(), NoResponse>, Stop> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_whole_answer_must_be_a_graphql_response() {
@@ -105,6 +109,74 @@ mod tests {
             assert!(matches!(response_head(bad.as_bytes(), true), Err(NoResponse::NotJson(_))), "{bad}");
         }
         assert!(matches!(response_head(b"{\"data\":\"\xFF\"}", true), Err(NoResponse::NotJson(_))));
+    }
+
+    /// Texts that are JSON but for a byte here and there.
+    fn texts() -> impl Strategy<Value = String> {
+        let scalar = prop_oneof![
+            Just("null".to_owned()),
+            Just("true".to_owned()),
+            Just("false".to_owned()),
+            "-?(0|[1-9][0-9]{0,3})(\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,2})?",
+            "\"([a-zé ]|\\\\[\"\\\\/bfnrt]|\\\\u[0-9a-fA-F]{4}){0,20}\"",
+        ];
+        let space = || prop_oneof![4 => Just(""), 1 => Just(" "), 1 => Just("\n\t")];
+        let value = scalar.prop_recursive(6, 40, 5, move |inner| {
+            let key = prop_oneof![
+                Just("data"),
+                Just("errors"),
+                Just("d\\u0061ta"),
+                Just("a"),
+                Just("longer_than_a_word")
+            ];
+            let member = (key, inner.clone(), space())
+                .prop_map(|(key, value, space)| format!("{space}\"{key}\":{space}{value}"));
+            prop_oneof![
+                proptest::collection::vec(member, 0..5).prop_map(|all| format!("{{{}}}", all.join(","))),
+                (proptest::collection::vec(inner, 0..5), space())
+                    .prop_map(|(all, space)| format!("[{space}{}]{space}", all.join(&format!(",{space}")))),
+            ]
+        });
+        let change = proptest::option::of((
+            any::<proptest::sample::Index>(),
+            prop::sample::select(&b"\"\\{}[]:,0-. \nu\x01a"[..]),
+        ));
+        (value, change).prop_map(|(text, change)| {
+            let mut bytes = text.into_bytes();
+            if let Some((at, byte)) = change {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+        #[test]
+        fn a_glance_and_a_closer_look_agree(text in texts()) {
+            let text = text.as_bytes();
+            let closer = match walk(text, true) {
+                Ok(Ok(())) => Some(true),
+                Ok(Err(NoResponse::NothingOfGraphql)) => Some(false),
+                Ok(Err(_)) | Err(_) => None,
+            };
+            match glance::response(text) {
+                Some(found) => prop_assert_eq!(closer, Some(found)),
+                // It has no eye for keys with escapes, nor for nothing.
+                None => prop_assert!(closer.is_none() || text.contains(&b'\\') || closer == Some(false)),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_deep_is_looked_at_closely() {
+        for (depth, seen) in [(64, true), (65, false)] {
+            let lists = depth - 1;
+            let text = format!("{{\"data\":{}{}}}", "[".repeat(lists) + "1", "]".repeat(lists));
+            assert_eq!(glance::response(text.as_bytes()), seen.then_some(true), "{depth}");
+            assert_eq!(response_head(text.as_bytes(), true), Ok(()), "{depth}");
+        }
     }
 
     #[test]

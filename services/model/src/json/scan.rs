@@ -172,7 +172,7 @@ fn plain(text: &[u8]) -> usize {
 /// bytes up to a space, and control characters stay what they are. Of the marks that this leaves, the lowest is always
 /// right: a byte can only be marked wrongly by the borrow of a marked one below it.
 #[inline]
-fn plain_word(word: [u8; 8]) -> usize {
+pub(super) fn plain_word(word: [u8; 8]) -> usize {
     const ONES: u64 = u64::MAX / 0xFF;
     const HIGHS: u64 = ONES << 7;
     let word = u64::from_le_bytes(word);

@@ -1,0 +1,175 @@
+//! A quick look at a whole answer: most are good, and of those nothing more needs to be known.
+//!
+//! What it cannot vouch for it leaves to the slower walk, which says what is wrong, and where. Both accept the same texts.
+
+use super::scan::plain_word;
+
+/// How deep an answer may be nested to be told at a glance: a bit for each bracket.
+const DEPTH: u32 = u64::BITS;
+
+/// Whether the object that `text`, which is UTF-8, consists of has `data` or `errors`; nothing where a closer look is
+/// needed.
+pub(super) fn response(text: &[u8]) -> Option<bool> {
+    let [b'{', tail @ ..] = space(text) else { return None };
+    // The open brackets, the innermost lowest: 1 is an object's, 0 a list's.
+    let (mut open, mut depth, mut found) = (1_u64, 1, false);
+    let mut rest = space(tail);
+    if let [b'}', ..] = rest {
+        return None;
+    }
+    'elements: loop {
+        if open & 1 == 1 {
+            let [b'"', key @ ..] = rest else { return None };
+            rest = string(key)?;
+            if depth == 1 {
+                found |= is_wanted(key, rest)?;
+            }
+            let [b':', tail @ ..] = space(rest) else { return None };
+            rest = space(tail);
+        }
+        match rest {
+            [b'"', tail @ ..] => rest = string(tail)?,
+            [bracket @ (b'{' | b'['), tail @ ..] => {
+                if depth == DEPTH {
+                    return None;
+                }
+                let is_object = *bracket == b'{';
+                rest = space(tail);
+                match rest {
+                    [b'}', tail @ ..] if is_object => rest = tail,
+                    [b']', tail @ ..] if !is_object => rest = tail,
+                    _ => {
+                        open = open << 1 | u64::from(is_object);
+                        depth += 1;
+                        continue;
+                    }
+                }
+            }
+            [b'-' | b'0'..=b'9', ..] => rest = number(rest)?,
+            [b't', b'r', b'u', b'e', tail @ ..]
+            | [b'f', b'a', b'l', b's', b'e', tail @ ..]
+            | [b'n', b'u', b'l', b'l', tail @ ..] => rest = tail,
+            _ => return None,
+        }
+        // A value is behind; what is open around it goes on or ends.
+        loop {
+            rest = space(rest);
+            match rest {
+                [b',', tail @ ..] => {
+                    rest = space(tail);
+                    continue 'elements;
+                }
+                [b'}', tail @ ..] if open & 1 == 1 => rest = tail,
+                [b']', tail @ ..] if open & 1 == 0 => rest = tail,
+                _ => return None,
+            }
+            (open, depth) = (open >> 1, depth - 1);
+            if depth == 0 {
+                return space(rest).is_empty().then_some(found);
+            }
+        }
+    }
+}
+
+/// Whether the key at the start of `key`, behind which is `rest`, is one of a GraphQL response; nothing where it has
+/// escapes.
+fn is_wanted(key: &[u8], rest: &[u8]) -> Option<bool> {
+    // The quote behind it is no part of it.
+    let key = key.get(..key.len().checked_sub(rest.len() + 1)?)?;
+    (!key.contains(&b'\\')).then_some(matches!(key, b"data" | b"errors"))
+}
+
+#[inline(always)]
+fn space(rest: &[u8]) -> &[u8] {
+    match rest {
+        // Most texts have none.
+        [0..=b' ', ..] => some_space(rest),
+        _ => rest,
+    }
+}
+
+#[cold]
+fn some_space(mut rest: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t' | b'\n' | b'\r', tail @ ..] = rest {
+        rest = tail;
+    }
+    rest
+}
+
+/// What is behind a string whose first quote is passed.
+#[inline(always)]
+fn string(mut rest: &[u8]) -> Option<&[u8]> {
+    loop {
+        if let Some((word, tail)) = rest.split_first_chunk() {
+            let plain = plain_word(*word);
+            if plain == word.len() {
+                rest = blocks(tail);
+                continue;
+            }
+            rest = rest.get(plain..)?;
+        }
+        rest = match rest {
+            [b'"', tail @ ..] => return Some(tail),
+            [b'\\', tail @ ..] => escape(tail)?,
+            [] | [..=0x1F, ..] => return None,
+            [_, tail @ ..] => tail,
+        };
+    }
+}
+
+/// What is behind the blocks of a string's bytes that are as they are: what is longer than a word is often much longer.
+#[inline(always)]
+fn blocks(mut rest: &[u8]) -> &[u8] {
+    // No branch for a byte, so that a compiler can look at many at a time.
+    let special = |byte: &u8| u8::from(*byte == b'"') | u8::from(*byte == b'\\') | u8::from(*byte < 0x20);
+    while let Some((block, tail)) = rest.split_first_chunk::<16>() {
+        if block.iter().map(special).fold(0, |any, one| any | one) != 0 {
+            break;
+        }
+        rest = tail;
+    }
+    rest
+}
+
+/// What is behind an escape whose backslash is passed.
+fn escape(rest: &[u8]) -> Option<&[u8]> {
+    match rest {
+        [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', tail @ ..] => Some(tail),
+        [b'u', digits @ ..] => {
+            let (digits, tail) = digits.split_first_chunk::<4>()?;
+            digits.iter().all(u8::is_ascii_hexdigit).then_some(tail)
+        }
+        _ => None,
+    }
+}
+
+/// What is behind a number.
+fn number(mut rest: &[u8]) -> Option<&[u8]> {
+    if let [b'-', tail @ ..] = rest {
+        rest = tail;
+    }
+    rest = match rest {
+        [b'0', tail @ ..] => tail,
+        _ => digits(rest)?,
+    };
+    if let [b'.', tail @ ..] = rest {
+        rest = digits(tail)?;
+    }
+    if let [b'e' | b'E', tail @ ..] = rest {
+        rest = match tail {
+            [b'+' | b'-', tail @ ..] => digits(tail)?,
+            _ => digits(tail)?,
+        };
+    }
+    Some(rest)
+}
+
+/// What is behind one digit or more.
+fn digits(rest: &[u8]) -> Option<&[u8]> {
+    let [b'0'..=b'9', tail @ ..] = rest else { return None };
+    let mut rest = tail;
+    while let [b'0'..=b'9', tail @ ..] = rest {
+        rest = tail;
+    }
+    Some(rest)
+}
