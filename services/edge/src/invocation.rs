@@ -122,7 +122,8 @@ impl Caller<'_> {
             operation_name: operation_name.clone(),
             variables: variables.clone(),
             deadline: arrived + authorization.timeout,
-            patience,
+            // What is left of it after the wait for room here.
+            patience: patience.saturating_sub(arrived.elapsed()),
             request_id: id.as_str().to_owned(),
         };
         let answer = execute(edge, name, &bearer, (key, authorization), call).await?;

@@ -94,15 +94,23 @@ impl Gate {
             return Err(busy());
         }
         let Ok(_place) = self.places.try_acquire() else { return Err(busy()) };
-        self.wait(patience).await.inspect_err(|_| *unpoisoned(&self.vain) = Some(time::Instant::now()))
+        match self.turn(patience).await {
+            Some(turn) => self.pass(turn),
+            None => {
+                *unpoisoned(&self.vain) = Some(time::Instant::now());
+                Err(busy())
+            }
+        }
     }
 
     /// Waits for a turn, no longer than `patience`, whoever else does.
     pub(crate) async fn wait(self: &Arc<Self>, patience: Duration) -> Result<Pass, Fault> {
-        match timeout(patience, Arc::clone(&self.turns).acquire_owned()).await {
-            Ok(Ok(turn)) => self.pass(turn),
-            Ok(Err(_)) | Err(_) => Err(busy()),
-        }
+        let turn = self.turn(patience).await.ok_or_else(busy)?;
+        self.pass(turn)
+    }
+
+    async fn turn(&self, patience: Duration) -> Option<OwnedSemaphorePermit> {
+        timeout(patience, Arc::clone(&self.turns).acquire_owned()).await.ok()?.ok()
     }
 
     /// Whether it is no use to wait; whoever asks is refused if so.
@@ -218,6 +226,21 @@ mod tests {
         let since = time::Instant::now();
         assert!(gate.enter(PATIENCE).await.is_err());
         assert!(since.elapsed() >= PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_open_circuit_does_not_make_waiting_vain() {
+        let gate = Gates::new(1).gate(&key());
+        for _ in 0..100 {
+            let Ok(Some(mut pass)) = gate.try_enter() else { break };
+            pass.settle(Outcome::Failed);
+        }
+        let turn = Arc::clone(&gate.turns).try_acquire_owned().unwrap();
+        let mut waiting = Box::pin(gate.enter(PATIENCE));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(turn);
+        assert_eq!(waiting.await.err().unwrap().reason(), Reason::UpstreamCircuitOpen);
+        assert!(!gate.is_vain());
     }
 
     #[tokio::test(start_paused = true)]

@@ -61,7 +61,9 @@ pub(crate) async fn prepare(
         })
     })
     .await?;
-    Ok((sendable, client, turn.taken(executor.config(), invocation.patience).await?))
+    let left = invocation.deadline.saturating_duration_since(Instant::now());
+    let pass = turn.taken(executor.config(), invocation.patience.min(left)).await?;
+    Ok((sendable, client, pass))
 }
 
 impl PortalActor {
