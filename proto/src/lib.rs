@@ -3,6 +3,7 @@
 //! Generated code for the `.proto` files, faults as gRPC statuses, the grant's claims, and the two ways to reach
 //! a service: over a channel, or the room itself in memory. Nothing here decides anything.
 
+pub mod audit;
 pub mod channel;
 pub mod execute;
 pub mod fault;

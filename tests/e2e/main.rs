@@ -11,6 +11,7 @@
 )]
 
 mod addresses;
+mod audit;
 mod corpora;
 mod crash;
 mod examples;

@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Portal(manage::Portal),
     /// Manages the tokens of a portal
     Token(manage::Token),
+    /// Reads the audit of an organization, and checks that nothing in it was changed
+    Audit(manage::Audit),
     /// Calls a portal and prints the upstream's answer
     #[command(after_help = manage::INVOKE_EXAMPLES)]
     Invoke(manage::Invoke),

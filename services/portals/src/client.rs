@@ -3,6 +3,7 @@
 //! They know what the API's documentation says and nothing else; its messages are shown as they are.
 
 pub(crate) mod api;
+pub(crate) mod audit;
 pub(crate) mod invoke;
 pub(crate) mod organization;
 pub(crate) mod output;

@@ -14,7 +14,7 @@ mod revision;
 mod service;
 mod tokens;
 mod upstream;
-mod wire;
+pub(crate) mod wire;
 
 pub use upstream::{check_upstream_token, check_upstream_url};
 

@@ -4,14 +4,16 @@
 //! organization's tally and requires that it be as it was read, so what was decided is decided again.
 
 use crate::{
+    administration::wire,
     caller::Caller,
     catalog::Catalog,
-    record::{self, AuditEvent, Moment, Organization, Subject, Tally},
+    record::{self, AuditEvent, Link, Moment, Organization, Subject, Tally},
     store::{Batch, CommitError, Condition, Key, Revision},
     table,
 };
 use metrics::counter;
 use model::{Fault, Reason};
+use proto::audit;
 use serde::Serialize;
 use serde_json::Value;
 use std::{
@@ -141,15 +143,21 @@ impl Draft {
 
     /// Completes the change with what the audit is to say of it.
     pub(crate) fn record(mut self, caller: &Caller, at: Moment, happening: Happening<'_>) -> Box<Write> {
-        self.tally.audit_events += 1;
+        let event = self.event(caller, at, &happening);
         let tally = self.tally.clone();
         self.put(table::tally(self.organization.uuid), &tally);
-        self.record_last(caller, at, happening)
+        self.write(caller, &event, happening)
     }
 
     /// Completes the last change of an organization: nothing in it can be changed after.
     pub(crate) fn record_last(mut self, caller: &Caller, at: Moment, happening: Happening<'_>) -> Box<Write> {
-        let event = AuditEvent {
+        let event = self.event(caller, at, &happening);
+        self.write(caller, &event, happening)
+    }
+
+    /// The audit event of a change, bound to the one before it.
+    fn event(&mut self, caller: &Caller, at: Moment, happening: &Happening<'_>) -> AuditEvent {
+        let mut event = AuditEvent {
             uuid: Uuid::now_v7(),
             occurred_at_ms: at,
             r#type: happening.r#type.to_owned(),
@@ -159,10 +167,25 @@ impl Draft {
                 uuid: happening.uuid,
                 name: happening.name.to_owned(),
             },
-            data: happening.data,
+            data: happening.data.clone(),
             ip: caller.address(),
+            link: None,
         };
-        self.put(table::audit_event(self.organization.uuid, event.uuid), &event);
+        self.tally.audit_events += 1;
+        let mut link = Link {
+            sequence: self.tally.audit_events,
+            previous_hash: self.tally.audit_head.take(),
+            hash: String::new(),
+        };
+        event.link = Some(link.clone());
+        link.hash = audit::hash(&audit::json(&wire::audit_event(event.clone())));
+        self.tally.audit_head = Some(link.hash.clone());
+        event.link = Some(link);
+        event
+    }
+
+    fn write(mut self, caller: &Caller, event: &AuditEvent, happening: Happening<'_>) -> Box<Write> {
+        self.put(table::audit_event(self.organization.uuid, event.uuid), event);
         Box::new(Write {
             batch: self.batch,
             change: happening.r#type,

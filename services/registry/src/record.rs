@@ -13,7 +13,7 @@ mod portal;
 mod token;
 
 pub(crate) use access::{AccessToken, AccessTokenKind, Scope};
-pub(crate) use audit::{Actor, AuditEvent, Subject};
+pub(crate) use audit::{Actor, AuditEvent, Link, Subject};
 pub(crate) use document::Document;
 pub(crate) use index::{End, Mark, Pointer};
 pub(crate) use moment::Moment;
@@ -59,6 +59,7 @@ mod tests {
     fn every_record_of_version_1_is_still_read_and_written_the_same() {
         keeps::<AccessToken>("access_token");
         keeps::<AuditEvent>("audit_event");
+        keeps::<AuditEvent>("audit_event_linked");
         keeps::<Document>("document");
         keeps::<End>("end");
         keeps::<Mark>("mark");
@@ -66,6 +67,7 @@ mod tests {
         keeps::<Pointer>("pointer");
         keeps::<Portal>("portal");
         keeps::<Tally>("tally");
+        keeps::<Tally>("tally_with_head");
         keeps::<Token>("token");
         keeps::<TokenUse>("token_use");
     }

@@ -215,6 +215,9 @@ pub(super) struct AuditEvent {
     subject: Option<Party>,
     data: Box<RawValue>,
     ip: Option<String>,
+    sequence: u64,
+    previous_hash: Option<String>,
+    hash: Option<String>,
 }
 
 impl From<v1::AuditEvent> for AuditEvent {
@@ -228,6 +231,9 @@ impl From<v1::AuditEvent> for AuditEvent {
             subject: event.subject.map(|subject| party(subject.r#type, subject.uuid, subject.name)),
             data: RawValue::from_string(event.data_json).unwrap_or_else(|_| RawValue::NULL.to_owned()),
             ip: filled(event.ip),
+            sequence: event.sequence,
+            previous_hash: filled(event.previous_hash),
+            hash: filled(event.hash),
         }
     }
 }

@@ -312,6 +312,9 @@ async fn audit_events_and_the_access_token_are_told() {
             }),
             data_json: r#"{"after":{"z":1,"a":2}}"#.to_owned(),
             ip: "192.0.2.1".to_owned(),
+            sequence: 1,
+            hash: "5f".to_owned(),
+            ..v1::AuditEvent::default()
         };
         Ok(v1::ListAuditEventsResponse { events: vec![event], total: 1 })
     });
@@ -321,7 +324,8 @@ async fn audit_events_and_the_access_token_are_told() {
         concat!(
             r#"[{"uuid":"00000000-0000-4000-8000-00000000000c","occurred_at":"1970-01-01T00:00:00.000Z","#,
             r#""type":"PORTAL_CREATED","actor":{"type":"operator","uuid":null,"name":null},"#,
-            r#""subject":{"type":"portal","uuid":"u","name":"n"},"data":{"after":{"z":1,"a":2}},"ip":"192.0.2.1"}]"#
+            r#""subject":{"type":"portal","uuid":"u","name":"n"},"data":{"after":{"z":1,"a":2}},"ip":"192.0.2.1","#,
+            r#""sequence":1,"previous_hash":null,"hash":"5f"}]"#
         )
     );
     let reply = send(&stage, Method::GET, "/v2/access-token", "").await;

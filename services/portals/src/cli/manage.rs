@@ -236,6 +236,36 @@ pub(crate) enum TokenAction {
     },
 }
 
+/// `portals audit`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  portals audit list my-organization\n  portals audit verify my-organization --head 44136fa3…\n\nEach event has the hash of the one before it. `verify` computes them all anew and prints the newest: keep it\nelsewhere and give it as --head the next time, and nobody can have changed or removed what was there then."
+)]
+pub(crate) struct Audit {
+    #[command(flatten)]
+    pub(crate) server: Server,
+    #[command(subcommand)]
+    pub(crate) action: AuditAction,
+}
+
+/// What to do with an audit.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditAction {
+    /// Lists what was changed, the newest first
+    List {
+        /// The organization's slug
+        organization: String,
+    },
+    /// Checks every event against its hash and the event before it: exit code 0 or 1
+    Verify {
+        /// The organization's slug
+        organization: String,
+        /// The hash of an event that must still be there
+        #[arg(long, value_name = "HASH")]
+        head: Option<String>,
+    },
+}
+
 /// `portals invoke`.
 #[derive(Args, Debug)]
 pub(crate) struct Invoke {

@@ -151,16 +151,30 @@ impl Api {
     /// All entries of a list, page by page.
     pub(crate) async fn list(&self, path: &str) -> Result<Vec<Box<RawValue>>, Failure> {
         let mut all: Vec<Box<RawValue>> = Vec::new();
+        self.each_page(path, |page| {
+            all.extend(page);
+            Ok(())
+        })
+        .await?;
+        Ok(all)
+    }
+
+    /// Hands over a list, page by page.
+    pub(crate) async fn each_page(
+        &self,
+        path: &str,
+        mut take: impl FnMut(Vec<Box<RawValue>>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         for page in 1_usize.. {
             let path = format!("{path}?per_page={PER_PAGE}&page={page}");
             let reply = self.manage(Method::GET, &path, &[], None).await?;
-            all.extend(reply.json::<Vec<Box<RawValue>>>()?);
+            take(reply.json()?)?;
             let links = reply.headers.get(header::LINK).and_then(|links| links.to_str().ok());
             if !links.is_some_and(|links| links.contains("rel=\"next\"")) {
                 break;
             }
         }
-        Ok(all)
+        Ok(())
     }
 }
 

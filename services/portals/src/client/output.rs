@@ -32,18 +32,20 @@ pub(crate) fn done(api: &Api, what: &str) {
     }
 }
 
-/// Shows many things as a table of these properties.
+/// Shows many things as a table of these properties; a dot leads into one that is an object.
 pub(crate) fn table(api: &Api, things: &[Box<RawValue>], columns: &[&str]) -> Result<(), Failure> {
     if api.json {
         let all = serde_json::to_string(things).map_err(|error| Failure::internal(error.to_string()))?;
         exit::print(&format!("{all}\n"));
         return Ok(());
     }
-    let mut rows = vec![columns.iter().map(|name| name.to_uppercase().replace('_', " ")).collect::<Vec<_>>()];
+    let mut rows =
+        vec![columns.iter().map(|name| name.to_uppercase().replace(['_', '.'], " ")).collect::<Vec<_>>()];
     for thing in things {
         let thing: Value = serde_json::from_str(thing.get())
             .map_err(|_| Failure::refused("the list is not what this API says"))?;
-        rows.push(columns.iter().map(|name| cell(thing.get(name).unwrap_or(&Value::Null))).collect());
+        let value = |name: &str| name.split('.').try_fold(&thing, |thing, name| thing.get(name));
+        rows.push(columns.iter().map(|name| cell(value(name).unwrap_or(&Value::Null))).collect());
     }
     let widths: Vec<usize> = (0..columns.len())
         .map(|at| {

@@ -87,6 +87,8 @@ pub(crate) fn access_token(token: record::AccessToken) -> v1::DescribeAccessToke
 
 /// A change.
 pub(crate) fn audit_event(event: record::AuditEvent) -> v1::AuditEvent {
+    let link = event.link.map(|link| (link.sequence, link.previous_hash.unwrap_or_default(), link.hash));
+    let (sequence, previous_hash, hash) = link.unwrap_or_default();
     let actor = match event.actor.r#type {
         AccessTokenKind::Operator => "operator",
         AccessTokenKind::AccessToken => "access_token",
@@ -107,5 +109,8 @@ pub(crate) fn audit_event(event: record::AuditEvent) -> v1::AuditEvent {
         }),
         data_json: event.data.to_string(),
         ip: event.ip.map_or_else(String::new, |ip| ip.to_string()),
+        sequence,
+        previous_hash,
+        hash,
     }
 }

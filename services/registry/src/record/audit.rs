@@ -17,6 +17,20 @@ pub(crate) struct AuditEvent {
     /// What changed, without any secret.
     pub(crate) data: Value,
     pub(crate) ip: Option<IpAddr>,
+    /// What binds it to the one before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) link: Option<Link>,
+}
+
+/// A link of the chain that an organization's events make.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Link {
+    /// The event's number, from 1.
+    pub(crate) sequence: u64,
+    /// The hash of the event before it; none for the first.
+    pub(crate) previous_hash: Option<String>,
+    /// The hash of the event.
+    pub(crate) hash: String,
 }
 
 /// Who did it.

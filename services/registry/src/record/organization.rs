@@ -24,4 +24,7 @@ pub(crate) struct Organization {
 pub(crate) struct Tally {
     pub(crate) portals: u64,
     pub(crate) audit_events: u64,
+    /// The hash of the newest audit event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) audit_head: Option<String>,
 }

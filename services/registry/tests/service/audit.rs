@@ -76,3 +76,24 @@ async fn what_changes_nothing_is_not_on_record() {
     assert_eq!(after.portal.unwrap(), portal);
     assert_eq!(desk.events("acme").await.len(), before);
 }
+
+#[tokio::test]
+async fn every_event_is_bound_to_the_one_before_it_also_after_a_restart() {
+    let mut desk = Desk::open().await;
+    desk.portal("acme", "Viewer").await;
+    desk = desk.restart(|_| ()).await;
+    desk.token("acme", "viewer").await;
+
+    let mut events = desk.events("acme").await;
+
+    events.reverse();
+    let mut previous = String::new();
+    for (number, event) in (1..).zip(&events) {
+        assert_eq!((event.sequence, &event.previous_hash), (number, &previous));
+        assert_eq!(event.hash, proto::audit::hash(&proto::audit::json(event)));
+        let changed = v1::AuditEvent { ip: "192.0.2.8".to_owned(), ..event.clone() };
+        assert_ne!(event.hash, proto::audit::hash(&proto::audit::json(&changed)));
+        previous.clone_from(&event.hash);
+    }
+    assert_eq!(events.len(), 3);
+}
