@@ -4,12 +4,18 @@
 
 mod access_token;
 mod audit_events;
+mod describe;
+mod example;
+mod openapi;
 mod organizations;
 mod page;
 mod portals;
 mod precondition;
 mod properties;
 mod render;
+mod route;
+mod sent;
+mod shared;
 mod tokens;
 
 use crate::{
@@ -25,7 +31,6 @@ use axum::{
     body::Body,
     extract::{FromRequestParts, Request},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, delete, get},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use model::{Fault, Reason, Slug};
@@ -35,6 +40,7 @@ use proto::{
     Channel, MAX_MESSAGE_BYTES, MAX_PAGE_BYTES,
     registry::v1::{DescribeAccessTokenRequest, administration_service_client::AdministrationServiceClient},
 };
+use route::Noun;
 use serde::Serialize;
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -61,24 +67,19 @@ pub(crate) fn client(channel: Channel) -> Client {
 
 /// The routes under `/v2`.
 pub(crate) fn routes() -> Router<Arc<Inner>> {
-    let organization = get(organizations::show).patch(organizations::update).delete(organizations::remove);
-    let portal = get(portals::show).put(portals::update).delete(portals::remove);
-    let (listed, one) = ("GET, HEAD, POST", "/v2/organizations/{organization}");
-    let route = |methods: MethodRouter<Arc<Inner>>, allow: &'static str| {
-        methods.fallback(move || async move { not_allowed(allow) })
-    };
-    Router::new()
-        .route("/v2/organizations", route(get(organizations::list).post(organizations::create), listed))
-        .route(one, route(organization, "GET, HEAD, PATCH, DELETE"))
-        .route(&format!("{one}/portals"), route(get(portals::list).post(portals::create), listed))
-        .route(&format!("{one}/portals/{{portal}}"), route(portal, "GET, HEAD, PUT, DELETE"))
-        .route(
-            &format!("{one}/portals/{{portal}}/tokens"),
-            route(get(tokens::list).post(tokens::create), listed),
-        )
-        .route(&format!("{one}/portals/{{portal}}/tokens/{{uuid}}"), route(delete(tokens::remove), "DELETE"))
-        .route(&format!("{one}/audit_events"), route(get(audit_events::list), "GET, HEAD"))
-        .route("/v2/access-token", route(get(access_token::show), "GET, HEAD"))
+    route::router()
+}
+
+/// All there is under `/v2`: served and told in this order.
+fn nouns() -> Vec<Noun> {
+    vec![
+        organizations::noun(),
+        portals::noun(),
+        tokens::noun(),
+        audit_events::noun(),
+        access_token::noun(),
+        openapi::noun(),
+    ]
 }
 
 /// Answers for a path that nothing stands under.
@@ -226,11 +227,11 @@ impl Asked {
     }
 
     /// Reads the body, once it is known that the caller may send it.
-    async fn properties(&self, scope: &'static str) -> Result<Properties, Refused> {
+    async fn properties(&self, scope: Option<&'static str>) -> Result<Properties, Refused> {
         let token =
             answered(self.registry().describe_access_token(self.message(DescribeAccessTokenRequest {})))
                 .await?;
-        if !token.scopes.iter().any(|held| held == scope) {
+        if let Some(scope) = scope.filter(|scope| !token.scopes.iter().any(|held| held == scope)) {
             let message = format!("the API access token lacks the scope {scope}");
             return Err(Fault::new(Reason::Forbidden, message).into());
         }

@@ -7,8 +7,13 @@ use crate::{
     observe::Metrics,
     rest, router, watch,
 };
+use bytes::Bytes;
 use proto::{Channel, Execute};
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 use tokio::sync::Semaphore;
 
 /// The edge, shared by all threads that serve it.
@@ -24,6 +29,8 @@ pub(crate) struct Inner {
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: Log,
+    /// The document of the management, once somebody has asked for it.
+    pub(crate) openapi: OnceLock<Bytes>,
     registry: Channel,
 }
 
@@ -40,6 +47,7 @@ pub fn open(config: Config, registry: Channel, executor: Arc<dyn Execute>) -> Ed
         calls: Arc::new(Semaphore::new(config.max_calls)),
         metrics,
         log: Log::new(),
+        openapi: OnceLock::new(),
         registry,
         config,
     }))

@@ -1,10 +1,24 @@
 //! `/v2/access-token`: what the presented access token is.
 
-use super::{Answered, Asked, answered, json, render};
-use http::StatusCode;
+use super::{
+    Answered, Asked, answered,
+    describe::Described,
+    json, render,
+    route::{Noun, Route},
+};
+use http::{Method, StatusCode};
 use proto::registry::v1::DescribeAccessTokenRequest;
 
-pub(super) async fn show(asked: Asked) -> Answered {
+pub(super) fn noun() -> Noun {
+    let shown = Described::shows::<render::AccessToken>("showAccessToken", "Show the access token that asks");
+    Noun {
+        name: "Access token",
+        about: "What the presented access token is, and what it is good for.",
+        routes: vec![Route::asks(Method::GET, "/v2/access-token", shown, show)],
+    }
+}
+
+async fn show(asked: Asked) -> Answered {
     let request = asked.message(DescribeAccessTokenRequest {});
     let token = answered(asked.registry().describe_access_token(request)).await?;
     Ok(json(StatusCode::OK, &render::AccessToken::from(token)))

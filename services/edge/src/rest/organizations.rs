@@ -1,20 +1,102 @@
 //! `/v2/organizations` and `/v2/organizations/{org}`.
 
 use super::{
-    Answered, Asked, Refused, answered, insert, json, no_content, page,
+    Answered, Asked, Refused, answered,
+    describe::Described,
+    insert, json, no_content, page,
     precondition::{self, Condition},
-    present, render,
+    present,
+    properties::invalid,
+    render,
+    route::{Noun, Route},
+    sent::sent,
 };
 use axum::response::Response;
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use proto::registry::v1::{
-    CreateOrganizationRequest, DeleteOrganizationRequest, GetOrganizationRequest, ListOrganizationsRequest,
-    Organization, UpdateOrganizationRequest,
+    CreateOrganizationRequest, DeleteOrganizationRequest, GetOrganizationRequest, Headers,
+    ListOrganizationsRequest, OptionalText, Organization, UpdateOrganizationRequest,
 };
 
+const READ: &str = "read_organizations";
 const WRITE: &str = "write_organizations";
+const ALL: &str = "/v2/organizations";
+const ONE: &str = "/v2/organizations/{organization}";
 
-pub(super) async fn list(asked: Asked) -> Answered {
+sent! {
+    /// An organization to be made.
+    creation NewOrganization {
+        /// Its name for people.
+        #[schema(examples("My organization"))]
+        name: String,
+        /// Its name in URLs; made from the name where it is not given.
+        #[schema(examples("my-organization"))]
+        slug: Option<String>,
+        /// The GraphQL API that its portals run against.
+        #[schema(examples("https://graphql.buildkite.com/v1"))]
+        upstream_url: String,
+        /// The credential that goes there as `Authorization: Bearer …`; it goes in and never comes out.
+        #[schema(write_only, examples("bkua_…"))]
+        upstream_token: Option<String>,
+        #[schema(schema_with = render::Fields::nullable_schema)]
+        upstream_headers: Option<Headers>,
+        /// The whole time of an invocation; 30 where it is not given.
+        #[schema(examples(30))]
+        upstream_timeout_seconds: Option<u32>,
+        /// Invocations of all its portals together, 0 for no limit; 200 where it is not given.
+        #[schema(examples(200))]
+        rate_limit_per_minute: Option<u32>,
+    }
+}
+
+sent! {
+    /// What is to change of an organization; what is not sent stays as it is.
+    change OrganizationChange {
+        /// Its name for people.
+        #[schema(nullable = false, examples("My organization"))]
+        name: Option<String>,
+        /// Its name in URLs, which cannot be another than it is.
+        #[schema(nullable = false, examples("my-organization"))]
+        slug: Option<String>,
+        /// The GraphQL API that its portals run against.
+        #[schema(nullable = false, examples("https://graphql.buildkite.com/v1"))]
+        upstream_url: Option<String>,
+        /// The credential that goes there; null clears it.
+        #[schema(value_type = Option<String>, write_only, examples("bkua_…"))]
+        upstream_token: Option<OptionalText>,
+        #[schema(schema_with = render::Fields::nullable_schema)]
+        upstream_headers: Option<Headers>,
+        /// The whole time of an invocation.
+        #[schema(nullable = false, examples(30))]
+        upstream_timeout_seconds: Option<u32>,
+        /// Invocations of all its portals together, 0 for no limit.
+        #[schema(nullable = false, examples(200))]
+        rate_limit_per_minute: Option<u32>,
+    }
+}
+
+pub(super) fn noun() -> Noun {
+    let listed = Described::lists::<render::Organization>("listOrganizations", "List organizations");
+    let made = Described::creates::<render::Organization>("createOrganization", "Create an organization");
+    let shown = Described::shows::<render::Organization>("showOrganization", "Show an organization");
+    let changed = Described::shows::<render::Organization>("updateOrganization", "Change an organization")
+        .about("Only the properties that are sent change.");
+    let ended = Described::removes("deleteOrganization", "Delete an organization")
+        .about("When this is answered, nobody can invoke any of its portals any more.");
+    Noun {
+        name: "Organizations",
+        about: "An organization owns portals, and says where they run and with which credential.",
+        routes: vec![
+            Route::asks(Method::GET, ALL, listed.needs(READ), list),
+            Route::takes(Method::POST, ALL, made.needs(WRITE).tagged(), create),
+            Route::asks(Method::GET, ONE, shown.needs(READ).tagged(), show),
+            Route::takes(Method::PATCH, ONE, changed.needs(WRITE).tagged().conditional(), update),
+            Route::asks(Method::DELETE, ONE, ended.needs(WRITE).conditional(), remove),
+        ],
+    }
+}
+
+async fn list(asked: Asked) -> Answered {
     let page = page::read(asked.query.as_deref())?;
     let request = asked.message(ListOrganizationsRequest { page: Some(page) });
     let listed = answered(asked.registry().list_organizations(request)).await?;
@@ -24,24 +106,22 @@ pub(super) async fn list(asked: Asked) -> Answered {
     Ok(response)
 }
 
-pub(super) async fn show(asked: Asked) -> Answered {
+async fn show(asked: Asked) -> Answered {
     let request = asked.message(GetOrganizationRequest { organization: asked.slug(0) });
     let got = answered(asked.registry().get_organization(request)).await?;
     written(StatusCode::OK, got.organization)
 }
 
-pub(super) async fn create(asked: Asked) -> Answered {
-    let mut properties = asked.properties(WRITE).await?.without_nulls();
+async fn create(asked: Asked, sent: NewOrganization) -> Answered {
     let request = CreateOrganizationRequest {
-        name: properties.required_text("name"),
-        slug: properties.text("slug"),
-        upstream_url: properties.required_text("upstream_url"),
-        upstream_token: properties.text("upstream_token"),
-        upstream_headers: properties.headers("upstream_headers"),
-        upstream_timeout_seconds: properties.whole_number("upstream_timeout_seconds"),
-        rate_limit_per_minute: properties.whole_number("rate_limit_per_minute"),
+        name: sent.name,
+        slug: sent.slug,
+        upstream_url: sent.upstream_url,
+        upstream_token: sent.upstream_token,
+        upstream_headers: sent.upstream_headers,
+        upstream_timeout_seconds: sent.upstream_timeout_seconds,
+        rate_limit_per_minute: sent.rate_limit_per_minute,
     };
-    properties.finish()?;
     let created = answered(asked.registry().create_organization(asked.message(request))).await?;
     let organization = present(created.organization)?;
     let url = asked.url(&format!("/v2/organizations/{}", organization.slug));
@@ -50,29 +130,29 @@ pub(super) async fn create(asked: Asked) -> Answered {
     Ok(response)
 }
 
-pub(super) async fn update(asked: Asked) -> Answered {
-    let mut properties = asked.properties(WRITE).await?;
+async fn update(asked: Asked, sent: OrganizationChange) -> Answered {
     let Condition { if_revision, or_revisions } = Condition::read(&asked.headers);
     let slug = asked.slug(0);
     // Whoever sends back what was read sends it too.
-    properties.unchanging_text("slug", &slug);
+    if sent.slug.is_some_and(|sent| sent != slug) {
+        return Err(invalid("slug cannot be changed").into());
+    }
     let request = UpdateOrganizationRequest {
         organization: slug,
-        name: properties.text("name"),
-        upstream_url: properties.text("upstream_url"),
-        upstream_token: properties.clearable_text("upstream_token"),
-        upstream_headers: properties.headers("upstream_headers"),
-        upstream_timeout_seconds: properties.whole_number("upstream_timeout_seconds"),
-        rate_limit_per_minute: properties.whole_number("rate_limit_per_minute"),
+        name: sent.name,
+        upstream_url: sent.upstream_url,
+        upstream_token: sent.upstream_token,
+        upstream_headers: sent.upstream_headers,
+        upstream_timeout_seconds: sent.upstream_timeout_seconds,
+        rate_limit_per_minute: sent.rate_limit_per_minute,
         if_revision,
         or_revisions,
     };
-    properties.finish()?;
     let updated = answered(asked.registry().update_organization(asked.message(request))).await?;
     written(StatusCode::OK, updated.organization)
 }
 
-pub(super) async fn remove(asked: Asked) -> Answered {
+async fn remove(asked: Asked) -> Answered {
     let Condition { if_revision, or_revisions } = Condition::read(&asked.headers);
     let request = DeleteOrganizationRequest { organization: asked.slug(0), if_revision, or_revisions };
     answered(asked.registry().delete_organization(asked.message(request))).await?;

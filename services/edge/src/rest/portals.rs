@@ -1,22 +1,103 @@
 //! `/v2/organizations/{org}/portals` and `…/{portal}`.
 
 use super::{
-    Answered, Asked, Refused, answered, insert, json, no_content, page,
+    Answered, Asked, Refused, answered,
+    describe::Described,
+    insert, json, no_content, page,
     precondition::{self, Condition},
     present,
-    properties::Properties,
-    render,
+    render::{self, ExtraVariables},
+    route::{Noun, Route},
+    sent::sent,
 };
 use axum::response::Response;
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use proto::registry::v1::{
-    CreatePortalRequest, DeletePortalRequest, ExtraVariables, GetPortalRequest, ListPortalsRequest, Portal,
-    UpdatePortalRequest,
+    self, CreatePortalRequest, DeletePortalRequest, GetPortalRequest, ListPortalsRequest, OptionalText,
+    Portal, UpdatePortalRequest,
 };
 
-const WRITE: &str = "write_portals";
+pub(super) const READ: &str = "read_portals";
+pub(super) const WRITE: &str = "write_portals";
+const ALL: &str = "/v2/organizations/{organization}/portals";
+const ONE: &str = "/v2/organizations/{organization}/portals/{portal}";
 
-pub(super) async fn list(asked: Asked) -> Answered {
+sent! {
+    /// A portal to be made.
+    creation NewPortal {
+        /// Its name for people.
+        #[schema(examples("Trigger main build"))]
+        name: String,
+        /// Its name in URLs; made from the name where it is not given.
+        #[schema(examples("trigger-main-build"))]
+        slug: Option<String>,
+        /// What it is for.
+        #[schema(examples("Builds the main branch"))]
+        description: Option<String>,
+        /// The GraphQL document: its operations, queries and mutations, are what can be invoked.
+        #[schema(examples("mutation triggerBuild($pipelineID: ID!) { buildCreate(input: {pipelineID: $pipelineID}) { build { url } } }"))]
+        query: String,
+        /// From where it may be called: addresses and CIDR ranges, separated by spaces; everywhere where it is not given.
+        #[schema(examples("192.0.2.1/32 198.51.100.0/24"))]
+        allowed_ip_addresses: Option<String>,
+        /// Whether members may have tokens for it; not where it is not given.
+        #[schema(examples(false))]
+        user_invokable: Option<bool>,
+        /// What becomes of variables that nobody declared; rejected where it is not given.
+        extra_variables: Option<ExtraVariables>,
+    }
+}
+
+sent! {
+    /// What is to change of a portal; what is not sent stays as it is.
+    change PortalChange {
+        /// Its name for people.
+        #[schema(nullable = false, examples("Trigger main build"))]
+        name: Option<String>,
+        /// Its new name in URLs.
+        #[schema(nullable = false, examples("trigger-main-build"))]
+        slug: Option<String>,
+        /// What it is for; null clears it.
+        #[schema(value_type = Option<String>, examples("Builds the main branch"))]
+        description: Option<OptionalText>,
+        /// The GraphQL document.
+        #[schema(nullable = false, examples("mutation triggerBuild($pipelineID: ID!) { buildCreate(input: {pipelineID: $pipelineID}) { build { url } } }"))]
+        query: Option<String>,
+        /// From where it may be called; null lets everywhere.
+        #[schema(value_type = Option<String>, examples("192.0.2.1/32 198.51.100.0/24"))]
+        allowed_ip_addresses: Option<OptionalText>,
+        /// Whether members may have tokens for it.
+        #[schema(nullable = false, examples(false))]
+        user_invokable: Option<bool>,
+        /// What becomes of variables that nobody declared.
+        #[schema(nullable = false)]
+        extra_variables: Option<ExtraVariables>,
+    }
+}
+
+pub(super) fn noun() -> Noun {
+    let listed = Described::lists::<render::Portal>("listPortals", "List an organization's portals");
+    let made = Described::creates::<render::Portal>("createPortal", "Create a portal")
+        .about("The answer has its first token, which cannot be read again.");
+    let shown = Described::shows::<render::Portal>("showPortal", "Show a portal");
+    let changed = Described::shows::<render::Portal>("updatePortal", "Change a portal")
+        .about("Only the properties that are sent change.");
+    let ended = Described::removes("deletePortal", "Delete a portal")
+        .about("Its tokens and secrets end with it. When this is answered, nobody can invoke it any more.");
+    Noun {
+        name: "Portals",
+        about: "A portal is a GraphQL document under a name, whose operations those can run who have a token for it.",
+        routes: vec![
+            Route::asks(Method::GET, ALL, listed.needs(READ), list),
+            Route::takes(Method::POST, ALL, made.needs(WRITE).tagged(), create),
+            Route::asks(Method::GET, ONE, shown.needs(READ).tagged(), show),
+            Route::takes(Method::PUT, ONE, changed.needs(WRITE).tagged().conditional(), update),
+            Route::asks(Method::DELETE, ONE, ended.needs(WRITE).conditional(), remove),
+        ],
+    }
+}
+
+async fn list(asked: Asked) -> Answered {
     let page = page::read(asked.query.as_deref())?;
     let request = asked.message(ListPortalsRequest { organization: asked.slug(0), page: Some(page) });
     let listed = answered(asked.registry().list_portals(request)).await?;
@@ -26,25 +107,23 @@ pub(super) async fn list(asked: Asked) -> Answered {
     Ok(response)
 }
 
-pub(super) async fn show(asked: Asked) -> Answered {
+async fn show(asked: Asked) -> Answered {
     let request = GetPortalRequest { organization: asked.slug(0), portal: asked.slug(1) };
     let got = answered(asked.registry().get_portal(asked.message(request))).await?;
     written(&asked, StatusCode::OK, got.portal, None)
 }
 
-pub(super) async fn create(asked: Asked) -> Answered {
-    let mut properties = asked.properties(WRITE).await?.without_nulls();
+async fn create(asked: Asked, sent: NewPortal) -> Answered {
     let request = CreatePortalRequest {
         organization: asked.slug(0),
-        name: properties.required_text("name"),
-        slug: properties.text("slug"),
-        description: properties.text("description"),
-        query: properties.required_text("query"),
-        allowed_ip_addresses: properties.text("allowed_ip_addresses"),
-        user_invokable: properties.boolean("user_invokable"),
-        extra_variables: extra_variables(&mut properties),
+        name: sent.name,
+        slug: sent.slug,
+        description: sent.description,
+        query: sent.query,
+        allowed_ip_addresses: sent.allowed_ip_addresses,
+        user_invokable: sent.user_invokable,
+        extra_variables: sent.extra_variables.map(v1::ExtraVariables::from).unwrap_or_default().into(),
     };
-    properties.finish()?;
     let created = answered(asked.registry().create_portal(asked.message(request))).await?;
     let portal = present(created.portal)?;
     let path = format!("/v2/organizations/{}/portals/{}", portal.organization_slug, portal.slug);
@@ -53,38 +132,31 @@ pub(super) async fn create(asked: Asked) -> Answered {
     Ok(response)
 }
 
-pub(super) async fn update(asked: Asked) -> Answered {
-    let mut properties = asked.properties(WRITE).await?;
+async fn update(asked: Asked, sent: PortalChange) -> Answered {
     let Condition { if_revision, or_revisions } = Condition::read(&asked.headers);
     let request = UpdatePortalRequest {
         organization: asked.slug(0),
         portal: asked.slug(1),
-        name: properties.text("name"),
-        slug: properties.text("slug"),
-        description: properties.clearable_text("description"),
-        query: properties.text("query"),
-        allowed_ip_addresses: properties.clearable_text("allowed_ip_addresses"),
-        user_invokable: properties.boolean("user_invokable"),
-        extra_variables: extra_variables(&mut properties),
+        name: sent.name,
+        slug: sent.slug,
+        description: sent.description,
+        query: sent.query,
+        allowed_ip_addresses: sent.allowed_ip_addresses,
+        user_invokable: sent.user_invokable,
+        extra_variables: sent.extra_variables.map(v1::ExtraVariables::from).unwrap_or_default().into(),
         if_revision,
         or_revisions,
     };
-    properties.finish()?;
     let updated = answered(asked.registry().update_portal(asked.message(request))).await?;
     written(&asked, StatusCode::OK, updated.portal, None)
 }
 
-pub(super) async fn remove(asked: Asked) -> Answered {
+async fn remove(asked: Asked) -> Answered {
     let Condition { if_revision, or_revisions } = Condition::read(&asked.headers);
     let (organization, portal) = (asked.slug(0), asked.slug(1));
     let request = DeletePortalRequest { organization, portal, if_revision, or_revisions };
     answered(asked.registry().delete_portal(asked.message(request))).await?;
     Ok(no_content())
-}
-
-fn extra_variables(properties: &mut Properties) -> i32 {
-    let words = [("reject", ExtraVariables::Reject), ("ignore", ExtraVariables::Ignore)];
-    properties.word("extra_variables", &words).unwrap_or_default().into()
 }
 
 fn rendered(asked: &Asked, portal: Portal, token: Option<String>) -> render::Portal {

@@ -42,8 +42,13 @@ impl Properties {
         Ok(Self { entries: entries.0, problems: Vec::new() })
     }
 
+    /// The same for a change, where null may clear what was there.
+    pub(super) fn change(self) -> Self {
+        self
+    }
+
     /// The same for a creation, where null says no more than nothing.
-    pub(super) fn without_nulls(mut self) -> Self {
+    pub(super) fn creation(mut self) -> Self {
         self.entries.retain(|(_, value)| value.get() != "null");
         self
     }
@@ -71,13 +76,6 @@ impl Properties {
             Value::Null => Some(OptionalText { value: None }),
             _ => None,
         })
-    }
-
-    /// A text that stays what it is: it may be sent, and not be another.
-    pub(super) fn unchanging_text(&mut self, name: &str, is: &str) {
-        if self.text(name).is_some_and(|text| text != is) {
-            self.problems.push(format!("{name} cannot be changed"));
-        }
     }
 
     /// True or false.
@@ -272,7 +270,7 @@ mod tests {
         assert_eq!(change.clearable_text("description").unwrap().value, None);
         assert!(change.text("name").is_none());
         assert!(change.finish().unwrap_err().message().contains("name must be a string"));
-        let mut creation = Properties::parse(text).unwrap().without_nulls();
+        let mut creation = Properties::parse(text).unwrap().creation();
         assert!(creation.text("description").is_none());
         creation.required_text("name");
         assert!(creation.finish().unwrap_err().message().contains("name is required"));

@@ -1,11 +1,51 @@
 //! `/v2/organizations/{org}/portals/{portal}/tokens` and `…/{uuid}`.
 
-use super::{Answered, Asked, answered, insert, json, no_content, page, present, render};
-use http::{StatusCode, header};
-use proto::registry::v1::{CreatePortalTokenRequest, DeletePortalTokenRequest, ListPortalTokensRequest};
+use super::{
+    Answered, Asked, answered,
+    describe::Described,
+    insert, json, no_content, page, portals, present, render,
+    route::{Noun, Route},
+    sent::sent,
+};
+use http::{Method, StatusCode, header};
+use proto::{
+    registry::v1::{CreatePortalTokenRequest, DeletePortalTokenRequest, ListPortalTokensRequest},
+    time::Timestamp,
+};
 use uuid::Uuid;
 
-pub(super) async fn list(asked: Asked) -> Answered {
+const ALL: &str = "/v2/organizations/{organization}/portals/{portal}/tokens";
+const ONE: &str = "/v2/organizations/{organization}/portals/{portal}/tokens/{uuid}";
+
+sent! {
+    /// A token to be made.
+    creation NewToken {
+        /// What it is for.
+        #[schema(examples("Nightly builds"))]
+        description: Option<String>,
+        /// When it ends by itself.
+        #[schema(value_type = Option<String>, format = DateTime, examples("2027-08-26T00:00:00.000Z"))]
+        expires_at: Option<Timestamp>,
+    }
+}
+
+pub(super) fn noun() -> Noun {
+    let listed = Described::lists::<render::Token>("listTokens", "List a portal's tokens");
+    let made = Described::creates::<render::Token>("createToken", "Make a token for a portal");
+    let revoked = Described::removes("revokeToken", "Revoke a token")
+        .about("When this is answered, the token is dead everywhere.");
+    Noun {
+        name: "Tokens",
+        about: "Service tokens: each opens one portal, and nothing else.",
+        routes: vec![
+            Route::asks(Method::GET, ALL, listed.needs(portals::READ), list),
+            Route::takes(Method::POST, ALL, made.needs(portals::WRITE), create),
+            Route::asks(Method::DELETE, ONE, revoked.needs(portals::WRITE), remove),
+        ],
+    }
+}
+
+async fn list(asked: Asked) -> Answered {
     let page = page::read(asked.query.as_deref())?;
     let (organization, portal) = (asked.slug(0), asked.slug(1));
     let request = asked.message(ListPortalTokensRequest { organization, portal, page: Some(page) });
@@ -16,15 +56,13 @@ pub(super) async fn list(asked: Asked) -> Answered {
     Ok(response)
 }
 
-pub(super) async fn create(asked: Asked) -> Answered {
-    let mut properties = asked.properties("write_portals").await?.without_nulls();
+async fn create(asked: Asked, sent: NewToken) -> Answered {
     let request = CreatePortalTokenRequest {
         organization: asked.slug(0),
         portal: asked.slug(1),
-        description: properties.text("description"),
-        expires_at: properties.time("expires_at"),
+        description: sent.description,
+        expires_at: sent.expires_at,
     };
-    properties.finish()?;
     let created = answered(asked.registry().create_portal_token(asked.message(request))).await?;
     let token = present(created.portal_token)?;
     let (organization, portal) = (asked.slug(0), asked.slug(1));
@@ -34,7 +72,7 @@ pub(super) async fn create(asked: Asked) -> Answered {
     Ok(response)
 }
 
-pub(super) async fn remove(asked: Asked) -> Answered {
+async fn remove(asked: Asked) -> Answered {
     // What is no UUID is no token's.
     let uuid = asked.path.get(2).and_then(|text| Uuid::parse_str(text).ok()).unwrap_or_default();
     let (organization, portal) = (asked.slug(0), asked.slug(1));

@@ -93,7 +93,7 @@ async fn an_unknown_route_is_told_in_the_shape_of_its_side() {
         reply.assert_fault(404, "NOT_FOUND");
         assert!(reply.header("x-request-id").is_some());
     }
-    for path in ["/v2", "/v2/", "/v2/openapi.json", "/v2/organizations/a/portals/b/secrets"] {
+    for path in ["/v2", "/v2/", "/v2/openapi", "/v2/organizations/a/portals/b/secrets"] {
         let reply = stage.ask(stage.request(Method::GET, path, "")).await;
         assert_eq!((reply.status.as_u16(), reply.text()), (404, r#"{"message":"Not Found"}"#), "{path}");
     }

@@ -10,6 +10,7 @@
 mod authorization;
 mod invocation;
 mod limits;
+mod openapi;
 mod rest;
 mod session;
 mod stage;

@@ -1,0 +1,143 @@
+//! What is told of a route: what it is for, what it wants, and what it answers when all is well.
+
+use super::sent::Sent;
+use http::StatusCode;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
+
+/// A schema and the name that others know it by.
+pub(super) type Named = (String, RefOr<Schema>);
+
+/// What is told of a route.
+pub(super) struct Described {
+    /// What programs call it.
+    pub(super) id: &'static str,
+    /// What it does, in a line.
+    pub(super) summary: &'static str,
+    /// What else there is to know.
+    pub(super) about: Option<&'static str>,
+    /// What the access token must be good for; none where any will do.
+    pub(super) scope: Option<&'static str>,
+    /// The schema of its body.
+    pub(super) takes: Option<Taken>,
+    /// What it answers when all is well.
+    pub(super) success: Success,
+    /// The name of the schema of that.
+    pub(super) says: Option<String>,
+    /// Whether the answer tells the revision.
+    pub(super) tagged: bool,
+    /// Whether it can be made to depend on the revision.
+    pub(super) conditional: bool,
+    /// The schemas that these need.
+    pub(super) schemas: Vec<Named>,
+}
+
+/// A body that a route takes.
+pub(super) struct Taken {
+    /// The name of its schema.
+    pub(super) name: String,
+    /// Whether nothing can be done without one.
+    pub(super) required: bool,
+}
+
+/// What a route answers when all is well.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Success {
+    /// A page of a list.
+    Page,
+    /// One thing.
+    Shown,
+    /// A new thing, and where it is.
+    Created,
+    /// Nothing.
+    Removed,
+}
+
+impl Success {
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::Page | Self::Shown => StatusCode::OK,
+            Self::Created => StatusCode::CREATED,
+            Self::Removed => StatusCode::NO_CONTENT,
+        }
+    }
+}
+
+impl Described {
+    /// A route that lists things, newest first, page by page.
+    pub(super) fn lists<T: ToSchema>(id: &'static str, summary: &'static str) -> Self {
+        Self::new(id, summary, Success::Page).saying::<T>()
+    }
+
+    /// A route that tells one thing.
+    pub(super) fn shows<T: ToSchema>(id: &'static str, summary: &'static str) -> Self {
+        Self::new(id, summary, Success::Shown).saying::<T>()
+    }
+
+    /// A route that makes a thing.
+    pub(super) fn creates<T: ToSchema>(id: &'static str, summary: &'static str) -> Self {
+        Self::new(id, summary, Success::Created).saying::<T>()
+    }
+
+    /// A route that ends a thing.
+    pub(super) fn removes(id: &'static str, summary: &'static str) -> Self {
+        Self::new(id, summary, Success::Removed)
+    }
+
+    fn new(id: &'static str, summary: &'static str, success: Success) -> Self {
+        Self {
+            id,
+            summary,
+            about: None,
+            scope: None,
+            takes: None,
+            success,
+            says: None,
+            tagged: false,
+            conditional: false,
+            schemas: Vec::new(),
+        }
+    }
+
+    /// With more to know.
+    pub(super) fn about(self, about: &'static str) -> Self {
+        Self { about: Some(about), ..self }
+    }
+
+    /// For access tokens that have `scope`.
+    pub(super) fn needs(self, scope: &'static str) -> Self {
+        Self { scope: Some(scope), ..self }
+    }
+
+    /// With the revision in the answer.
+    pub(super) fn tagged(self) -> Self {
+        Self { tagged: true, ..self }
+    }
+
+    /// On condition that the thing is at a revision, where the caller names one.
+    pub(super) fn conditional(self) -> Self {
+        Self { conditional: true, ..self }
+    }
+
+    /// With a body.
+    pub(super) fn taking<B: Sent>(mut self) -> Self {
+        let schema = B::schema();
+        let required = match &schema {
+            RefOr::T(Schema::Object(object)) => !object.required.is_empty(),
+            RefOr::T(_) | RefOr::Ref(_) => false,
+        };
+        self.takes = Some(Taken { name: B::name().into_owned(), required });
+        self.schemas.push((B::name().into_owned(), schema));
+        B::schemas(&mut self.schemas);
+        self
+    }
+
+    fn saying<T: ToSchema>(mut self) -> Self {
+        self.says = Some(T::name().into_owned());
+        self.schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(&mut self.schemas);
+        self
+    }
+}

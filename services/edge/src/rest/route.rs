@@ -1,0 +1,110 @@
+//! The one list of routes: what the router serves is what the document tells.
+//!
+//! A route is made together with its description, and the paths, methods and scopes of both are the same.
+
+use super::{Answered, Asked, describe::Described, not_allowed, sent::Sent};
+use crate::room::Inner;
+use axum::{
+    Router,
+    handler::Handler,
+    routing::{MethodFilter, MethodRouter, on},
+};
+use http::Method;
+use std::sync::{Arc, LazyLock};
+
+/// One noun of the API with all that can be done to it.
+pub(super) struct Noun {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What it is.
+    pub(super) about: &'static str,
+    /// What can be done to it.
+    pub(super) routes: Vec<Route>,
+}
+
+/// A method of a path: what is told of it, and who answers.
+pub(super) struct Route {
+    pub(super) method: Method,
+    /// The path; every other segment is a name in braces.
+    pub(super) path: &'static str,
+    /// Whether it is for those alone who present an access token.
+    pub(super) guarded: bool,
+    pub(super) described: Described,
+    handler: MethodRouter<Arc<Inner>>,
+}
+
+impl Route {
+    /// One that wants an access token, and reads no body.
+    pub(super) fn asks<F, A>(method: Method, path: &'static str, described: Described, answer: F) -> Self
+    where
+        F: Fn(Asked) -> A + Clone + Send + Sync + 'static,
+        A: Future<Output = Answered> + Send + 'static,
+    {
+        let handler = on(filter(&method), answer);
+        Self { method, path, guarded: true, described, handler }
+    }
+
+    /// One that wants an access token with the described scope, and only then reads a body.
+    pub(super) fn takes<B, F, A>(method: Method, path: &'static str, described: Described, answer: F) -> Self
+    where
+        B: Sent + 'static,
+        F: Fn(Asked, B) -> A + Clone + Send + Sync + 'static,
+        A: Future<Output = Answered> + Send + 'static,
+    {
+        let scope = described.scope;
+        let read = move |asked: Asked| {
+            let answer = answer.clone();
+            async move {
+                let sent = B::read(asked.properties(scope).await?)?;
+                answer(asked, sent).await
+            }
+        };
+        let handler = on(filter(&method), read);
+        Self { method, path, guarded: true, described: described.taking::<B>(), handler }
+    }
+
+    /// One for everybody.
+    pub(super) fn open<T: 'static>(
+        method: Method,
+        path: &'static str,
+        described: Described,
+        handler: impl Handler<T, Arc<Inner>>,
+    ) -> Self {
+        let handler = on(filter(&method), handler);
+        Self { method, path, guarded: false, described, handler }
+    }
+}
+
+fn filter(method: &Method) -> MethodFilter {
+    MethodFilter::try_from(method.clone()).expect("a route's method is one of HTTP's own")
+}
+
+/// All there is under `/v2`, in the order in which it is told.
+pub(super) static NOUNS: LazyLock<Vec<Noun>> = LazyLock::new(super::nouns);
+
+/// Each path with the methods that it knows.
+static PATHS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| {
+    let mut paths: Vec<(&'static str, String)> = Vec::new();
+    for Route { method, path, .. } in routes() {
+        let methods = if method == Method::GET { "GET, HEAD" } else { method.as_str() };
+        match paths.iter_mut().find(|(known, _)| known == path) {
+            Some((_, allow)) => *allow = format!("{allow}, {methods}"),
+            None => paths.push((path, methods.to_owned())),
+        }
+    }
+    paths
+});
+
+/// Every route.
+pub(super) fn routes() -> impl Iterator<Item = &'static Route> {
+    NOUNS.iter().flat_map(|noun| &noun.routes)
+}
+
+/// A router of every route.
+pub(super) fn router() -> Router<Arc<Inner>> {
+    PATHS.iter().fold(Router::new(), |router, (path, allow)| {
+        let known = routes().filter(|route| route.path == *path);
+        let methods = known.fold(MethodRouter::new(), |methods, route| methods.merge(route.handler.clone()));
+        router.route(path, methods.fallback(move || async move { not_allowed(allow) }))
+    })
+}
