@@ -23,6 +23,9 @@ const SECRET_MESSAGES: &[&str] = &[
     "portals.registry.v1.OptionalText",
     "portals.registry.v1.CreatePortalResponse",
     "portals.registry.v1.CreatePortalTokenResponse",
+    "portals.registry.v1.CreatePortalSecretResponse",
+    "portals.registry.v1.ClientCredentials",
+    "portals.registry.v1.ExchangeTokenResponse",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -23,17 +23,23 @@ pub fn code(reason: Reason) -> Code {
         | Reason::UnsupportedMediaType
         | Reason::HeadersTooLarge
         | Reason::PayloadTooLarge
+        | Reason::UnsupportedGrantType
+        | Reason::InvalidGrant
         | Reason::ValidationFailed => Code::InvalidArgument,
-        Reason::Unauthenticated | Reason::GrantInvalid => Code::Unauthenticated,
-        Reason::Forbidden | Reason::IpNotAllowed => Code::PermissionDenied,
+        Reason::Unauthenticated | Reason::GrantInvalid | Reason::InvalidClient => Code::Unauthenticated,
+        Reason::Forbidden | Reason::IpNotAllowed | Reason::AccessDenied => Code::PermissionDenied,
         Reason::NotFound | Reason::GrantUnknown => Code::NotFound,
         Reason::MethodNotAllowed => Code::Unimplemented,
-        Reason::RateLimited | Reason::Overloaded | Reason::UpstreamRateLimited => Code::ResourceExhausted,
+        Reason::RateLimited | Reason::SlowDown | Reason::Overloaded | Reason::UpstreamRateLimited => {
+            Code::ResourceExhausted
+        }
         Reason::Internal => Code::Internal,
         Reason::UpstreamUnauthorized
         | Reason::UpstreamError
         | Reason::UpstreamInvalidResponse
         | Reason::UpstreamResponseTooLarge
+        | Reason::AuthorizationPending
+        | Reason::ExpiredToken
         | Reason::PreconditionFailed => Code::FailedPrecondition,
         Reason::UpstreamUnreachable
         | Reason::RegistryUnavailable

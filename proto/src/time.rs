@@ -27,6 +27,12 @@ pub fn text(time: SystemTime) -> Option<String> {
     Some(format!("{time:.3}Z"))
 }
 
+/// The same without milliseconds, which are cut off.
+pub fn text_of_seconds(time: SystemTime) -> Option<String> {
+    let text = text(time)?;
+    text.split_once('.').map(|(seconds, _)| format!("{seconds}Z"))
+}
+
 /// Reads a time from text; `None` for what has no date, time and offset, or is none that [`text`] writes.
 pub fn parse(text: &str) -> Option<SystemTime> {
     let pieces = Pieces::parse(text).ok()?;

@@ -20,6 +20,7 @@ mod matrix;
 mod requests;
 mod restarts;
 mod revocation;
+mod secrets;
 mod streaming;
 
 /// The binary under test.

@@ -1,4 +1,9 @@
-//! Faults as HTTP answers: shaped like a GraphQL response outside `/v2`, like `{"message"}` under it.
+//! Faults as HTTP answers: shaped like a GraphQL response outside `/v2`, like `{"message"}` under it, and like OAuth's
+//! where tokens are made.
+
+mod oauth;
+
+pub(crate) use oauth::oauth;
 
 use crate::reply::Body;
 use bytes::Bytes;
@@ -15,6 +20,7 @@ pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json;
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"portals\"");
 const CHALLENGE_INVALID: HeaderValue =
     HeaderValue::from_static("Bearer realm=\"portals\", error=\"invalid_token\"");
+const CHALLENGE_BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"portals\"");
 
 /// A fault with what only HTTP says about it.
 #[derive(Debug)]
@@ -56,12 +62,18 @@ pub(crate) struct Failure(pub(crate) Arc<Fault>);
 /// The status of a fault.
 pub(crate) fn status(reason: Reason) -> StatusCode {
     match reason {
-        Reason::BadRequest => StatusCode::BAD_REQUEST,
+        Reason::BadRequest
+        | Reason::InvalidGrant
+        | Reason::UnsupportedGrantType
+        | Reason::AuthorizationPending
+        | Reason::SlowDown
+        | Reason::AccessDenied
+        | Reason::ExpiredToken => StatusCode::BAD_REQUEST,
         Reason::OperationNameRequired
         | Reason::OperationNotFound
         | Reason::VariablesInvalid
         | Reason::ValidationFailed => StatusCode::UNPROCESSABLE_ENTITY,
-        Reason::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Reason::Unauthenticated | Reason::InvalidClient => StatusCode::UNAUTHORIZED,
         Reason::Forbidden | Reason::IpNotAllowed => StatusCode::FORBIDDEN,
         Reason::NotFound => StatusCode::NOT_FOUND,
         Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -199,6 +211,9 @@ fn finish(refusal: Refusal, reason: Reason, body: Vec<u8>, media_type: HeaderVal
         }
         (Reason::Unauthenticated, _) => {
             headers.insert(header::WWW_AUTHENTICATE, CHALLENGE_INVALID);
+        }
+        (Reason::InvalidClient, _) => {
+            headers.insert(header::WWW_AUTHENTICATE, CHALLENGE_BASIC);
         }
         (_, Headers::Allow(methods)) => {
             headers.insert(header::ALLOW, HeaderValue::from_static(methods));

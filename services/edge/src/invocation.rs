@@ -171,7 +171,7 @@ impl Caller<'_> {
         let limits = Limits { bytes: config.max_body_bytes, time: config.body_timeout };
         match media::body_type(&self.parts.headers) {
             media::BodyType::Json => body::read(body, limits).await,
-            media::BodyType::Other => Err(body::unsupported()),
+            media::BodyType::Form | media::BodyType::Other => Err(body::unsupported()),
             // Without a media type there must be nothing to have one; a byte more than nothing is enough to know.
             media::BodyType::Unsaid => match body::read(body, Limits { bytes: 0, ..limits }).await {
                 Err(refusal) if refusal.fault.reason() == Reason::PayloadTooLarge => {

@@ -8,6 +8,7 @@ mod authorization;
 mod body;
 mod client;
 mod config;
+mod exchange;
 mod invocation;
 mod jitter;
 mod log;

@@ -9,6 +9,8 @@ const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum BodyType {
     Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
     /// Nothing is said, which will do for an empty body.
     Unsaid,
     Other,
@@ -21,6 +23,7 @@ pub(crate) fn body_type(headers: &HeaderMap) -> BodyType {
     let essence = field.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     match another {
         None if essence.eq_ignore_ascii_case("application/json") => BodyType::Json,
+        None if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") => BodyType::Form,
         _ => BodyType::Other,
     }
 }
@@ -89,6 +92,7 @@ mod tests {
             (&[], BodyType::Unsaid),
             (&["application/jsonx"], BodyType::Other),
             (&["text/plain"], BodyType::Other),
+            (&["application/x-www-form-urlencoded; charset=UTF-8"], BodyType::Form),
             (&[""], BodyType::Other),
             (&["application/json", "text/plain"], BodyType::Other),
         ] {

@@ -14,6 +14,7 @@ mod precondition;
 mod properties;
 mod render;
 mod route;
+mod secrets;
 mod sent;
 mod shared;
 mod tokens;
@@ -76,6 +77,7 @@ fn nouns() -> Vec<Noun> {
         organizations::noun(),
         portals::noun(),
         tokens::noun(),
+        secrets::noun(),
         audit_events::noun(),
         access_token::noun(),
         openapi::noun(),
@@ -237,7 +239,7 @@ impl Asked {
         }
         let limits = Limits { bytes: BODY_BYTES, time: self.edge.config.body_timeout };
         let body_type = media::body_type(&self.headers);
-        if body_type == media::BodyType::Other {
+        if matches!(body_type, media::BodyType::Form | media::BodyType::Other) {
             return Err(body::unsupported().into());
         }
         let mut body = self.body.as_ref().map(Lent::take).unwrap_or_default();

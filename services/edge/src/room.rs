@@ -3,6 +3,7 @@
 use crate::{
     Config,
     authorization::{ask::Authorizer, grants::Grants},
+    exchange,
     log::Log,
     observe::Metrics,
     rest, router, watch,
@@ -25,6 +26,9 @@ pub(crate) struct Inner {
     pub(crate) authorizer: Arc<Authorizer>,
     pub(crate) executor: Arc<dyn Execute>,
     pub(crate) administration: rest::Client,
+    pub(crate) exchange: exchange::Client,
+    /// One permit for each exchange in flight.
+    pub(crate) exchanges: Arc<Semaphore>,
     /// One permit for each call in flight.
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) metrics: Arc<Metrics>,
@@ -44,6 +48,8 @@ pub fn open(config: Config, registry: Channel, executor: Arc<dyn Execute>) -> Ed
         authorizer,
         executor,
         administration: rest::client(registry.clone()),
+        exchange: exchange::client(registry.clone()),
+        exchanges: Arc::new(Semaphore::new(exchange::MAX_EXCHANGES)),
         calls: Arc::new(Semaphore::new(config.max_calls)),
         metrics,
         log: Log::new(),

@@ -7,7 +7,7 @@ use crate::{
     authorization::PortalName,
     body,
     client::{Connection, PeerAddress},
-    invocation, media,
+    exchange, invocation, media,
     reply::Body,
     rest,
     room::Inner,
@@ -91,14 +91,18 @@ impl Service {
     {
         let started = Instant::now();
         let id = RequestId::of(request.headers());
-        let mut response = match is_rest(request.uri()) {
-            // Seldom, and so not to be carried along by all the others.
-            true => Box::pin(self.manage(&id, connection.peer(), request)).await,
-            false => {
-                let response = not_rest(&self.edge, &id, connection, request).await;
-                return self.finish(started, id, response);
-            }
+        // What is boxed comes seldom, and so is not to be carried along by all the others.
+        let mut response = if is_rest(request.uri()) {
+            Box::pin(self.manage(&id, connection.peer(), request)).await
+        } else if let Some(name) = exchanged(request.uri().path()) {
+            Box::pin(self.exchange(&id, connection.peer(), name, request)).await
+        } else {
+            let response = not_rest(&self.edge, &id, connection, request).await;
+            return self.finish(started, id, response);
         };
+        if let Some(Failure(fault)) = response.extensions_mut().remove() {
+            self.edge.log.failed(id.as_str(), &fault);
+        }
         mark(response.headers_mut(), id);
         response
     }
@@ -129,7 +133,7 @@ impl Service {
         B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Send + Unpin + 'static,
     {
         let span = tracing::info_span!("request", request_id = id.as_str());
-        let mut response = match head_refusal(request.version(), request.uri(), request.headers()) {
+        match head_refusal(request.version(), request.uri(), request.headers()) {
             Some(refusal) => answer::rest(refusal),
             None => {
                 let mut request = request.map(axum::body::Body::new);
@@ -144,11 +148,24 @@ impl Service {
                 };
                 lent.discard(response).await
             }
-        };
-        if let Some(Failure(fault)) = response.extensions_mut().remove() {
-            self.edge.log.failed(id.as_str(), &fault);
         }
-        response
+    }
+
+    async fn exchange<B>(
+        &self,
+        id: &RequestId,
+        peer: PeerAddress,
+        name: PortalName,
+        request: Request<B>,
+    ) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
+    {
+        if let Some(refusal) = head_refusal(request.version(), request.uri(), request.headers()) {
+            return answer::oauth(refusal);
+        }
+        let run = exchange::answer(&self.edge, id, peer, &name, request);
+        AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| answer::oauth(panicked().into()))
     }
 }
 
@@ -207,6 +224,11 @@ fn invoked(path: &str) -> Option<PortalName> {
     // What cannot be decoded is nobody's name.
     let decoded = |text| percent_decode_str(text).decode_utf8().unwrap_or(Cow::Borrowed(NOBODY));
     Some(PortalName::read(&decoded(organization), &decoded(portal)))
+}
+
+/// The portal of which a path asks for a token: `/organizations/{organization}/portals/{portal}/tokens`.
+fn exchanged(path: &str) -> Option<PortalName> {
+    invoked(path.strip_suffix("/tokens")?)
 }
 
 fn is_rest(uri: &Uri) -> bool {

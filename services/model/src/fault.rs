@@ -60,6 +60,20 @@ reasons! {
     HeadersTooLarge = "HEADERS_TOO_LARGE",
     /// The organization has used up its calls of this minute.
     RateLimited = "RATE_LIMITED",
+    /// The id or the secret that is to be exchanged for a token is not that of the portal.
+    InvalidClient = "INVALID_CLIENT",
+    /// The code or assertion that is to be exchanged for a token is unknown, spent or not for this.
+    InvalidGrant = "INVALID_GRANT",
+    /// There is no such way to get a token.
+    UnsupportedGrantType = "UNSUPPORTED_GRANT_TYPE",
+    /// Nobody has yet decided on the code.
+    AuthorizationPending = "AUTHORIZATION_PENDING",
+    /// The code is asked for more often than agreed.
+    SlowDown = "SLOW_DOWN",
+    /// Somebody who may decide has decided against it.
+    AccessDenied = "ACCESS_DENIED",
+    /// The code's time is over.
+    ExpiredToken = "EXPIRED_TOKEN",
     /// Our own fault.
     Internal = "INTERNAL",
     /// No connection to the upstream could be had, or it broke.

@@ -11,6 +11,7 @@ mod organizations;
 mod portals;
 mod problems;
 mod revision;
+mod secrets;
 mod service;
 mod tokens;
 mod upstream;

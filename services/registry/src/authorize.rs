@@ -80,7 +80,9 @@ fn holder(catalog: &Catalog, bearer: &str, now: SystemTime) -> Result<(Organizat
         (Mortal::Portal, token.portal),
         (Mortal::Organization, token.organization),
     ];
-    for (what, uuid) in ends {
+    // A token that was exchanged for a secret ends with it.
+    let secret = token.secret.map(|secret| (Mortal::Secret, secret));
+    for (what, uuid) in ends.into_iter().chain(secret) {
         if catalog.has_ended(what, uuid)? {
             return Err(unauthenticated());
         }

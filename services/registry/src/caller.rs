@@ -2,6 +2,7 @@
 
 use crate::{
     catalog::Catalog,
+    change::Author,
     record::{AccessToken, AccessTokenKind, Actor, Scope},
     table::Mortal,
 };
@@ -14,11 +15,30 @@ const CLIENT_ADDRESS: &str = "portals-client-address";
 const REQUEST_ID: &str = "portals-request-id";
 const MAX_REQUEST_ID_CHARS: usize = 128;
 
+/// From where a call comes, and what it is known by in the log.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) request_id: Option<String>,
+}
+
+impl Origin {
+    /// What the metadata of a call says of it.
+    pub(crate) fn read(metadata: &MetadataMap) -> Self {
+        let text = |name: &str| metadata.get(name).and_then(|value| value.to_str().ok());
+        let is_id =
+            |id: &&str| id.len() <= MAX_REQUEST_ID_CHARS && id.bytes().all(|byte| byte.is_ascii_graphic());
+        Self {
+            address: text(CLIENT_ADDRESS).and_then(|address| address.parse().ok()),
+            request_id: text(REQUEST_ID).filter(is_id).map(str::to_owned),
+        }
+    }
+}
+
 /// Whoever changes or reads definitions.
 pub(crate) struct Caller {
     token: AccessToken,
-    address: Option<IpAddr>,
-    request_id: Option<String>,
+    origin: Origin,
 }
 
 impl Caller {
@@ -35,19 +55,12 @@ impl Caller {
         if catalog.has_ended(Mortal::AccessToken, token.uuid)? {
             return Err(refused());
         }
-        let text = |name: &str| metadata.get(name).and_then(|value| value.to_str().ok());
-        let is_id =
-            |id: &&str| id.len() <= MAX_REQUEST_ID_CHARS && id.bytes().all(|byte| byte.is_ascii_graphic());
-        Ok(Self {
-            token,
-            address: text(CLIENT_ADDRESS).and_then(|address| address.parse().ok()),
-            request_id: text(REQUEST_ID).filter(is_id).map(str::to_owned),
-        })
+        Ok(Self { token, origin: Origin::read(metadata) })
     }
 
     /// The registry itself, at its start, on behalf of whoever runs it.
     pub(crate) fn operator(token: AccessToken) -> Self {
-        Self { token, address: None, request_id: None }
+        Self { token, origin: Origin::default() }
     }
 
     /// Refuses whoever lacks `scope`.
@@ -63,24 +76,26 @@ impl Caller {
     }
 
     /// What the audit knows them by.
-    pub(crate) fn actor(&self) -> Actor {
+    fn actor(&self) -> Actor {
         let name = match self.token.kind {
             AccessTokenKind::Operator => "operator",
             AccessTokenKind::AccessToken => &self.token.description,
         };
-        Actor { r#type: self.token.kind, uuid: self.token.uuid, name: name.to_owned() }
+        Actor { r#type: self.token.kind.into(), uuid: self.token.uuid, name: name.to_owned() }
     }
 
     pub(crate) fn token(&self) -> &AccessToken {
         &self.token
     }
 
-    pub(crate) fn address(&self) -> Option<IpAddr> {
-        self.address
-    }
-
     pub(crate) fn request_id(&self) -> Option<&str> {
-        self.request_id.as_deref()
+        self.origin.request_id.as_deref()
+    }
+}
+
+impl From<&Caller> for Author {
+    fn from(caller: &Caller) -> Self {
+        Self { actor: caller.actor(), origin: caller.origin.clone() }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::{
     record::{
-        self, AccessToken, AuditEvent, Document, End, Mark, Organization, Pointer, Portal, Tally, Token,
-        TokenUse,
+        self, AccessToken, AuditEvent, Document, End, Ending, Mark, Moment, Organization, Pointer, Portal,
+        PortalSecret, Tally, Token, TokenUse,
     },
-    store::{Key, KeyRange, Revision, Scan, Store, StoreError},
+    store::{Entry, Key, KeyRange, Revision, Scan, Store, StoreError},
     table::{self, Mortal},
 };
 use model::{Fault, Fingerprint, Reason, slug};
@@ -42,6 +42,8 @@ pub(crate) enum ReadError {
     Record { key: Key, source: serde_json::Error },
     #[error("the record under {key:?} is missing, though another points at it")]
     Missing { key: Key },
+    #[error("{key:?} is no key of its table")]
+    Key { key: Key },
 }
 
 impl From<ReadError> for Fault {
@@ -138,6 +140,60 @@ impl Catalog {
         self.read(&table::token_order(portal, token))
     }
 
+    /// Where a token of a portal lies that ends by itself.
+    pub(crate) fn ephemeral_mark(&self, portal: Uuid, token: Uuid) -> Result<Option<Mark>, ReadError> {
+        self.read(&table::ephemeral_order(portal, token))
+    }
+
+    /// Whether a portal has had at least `count` tokens that end by themselves since a moment.
+    pub(crate) fn has_ephemeral_since(
+        &self,
+        portal: Uuid,
+        since: Moment,
+        count: usize,
+    ) -> Result<bool, ReadError> {
+        let page = Scan::first(1, table::ephemeral_orders_since(portal, since)).skip(count.saturating_sub(1));
+        Ok(!self.scan(&page).map_err(ReadError::Store)?.is_empty())
+    }
+
+    /// The first `limit` tokens that ended by themselves before a moment.
+    pub(crate) fn ended_before(
+        &self,
+        at: Moment,
+        limit: usize,
+    ) -> Result<Vec<(Moment, Uuid, Ending)>, ReadError> {
+        let page = Scan::first(limit, table::endings_before(at));
+        let mut ended = Vec::new();
+        for Entry { key, value, .. } in self.scan(&page).map_err(ReadError::Store)? {
+            let read = record::read(&value);
+            let ending = read.map_err(|source| ReadError::Record { key: key.clone(), source })?;
+            let (at, token) = table::ended_by_itself(&key).ok_or(ReadError::Key { key })?;
+            ended.push((at, token, ending));
+        }
+        Ok(ended)
+    }
+
+    pub(crate) fn secret(&self, fingerprint: &Fingerprint) -> Result<Option<PortalSecret>, ReadError> {
+        self.read(&table::secret(fingerprint))
+    }
+
+    /// The secrets of a portal that are not revoked, of which there are at most `most`, the newest first; some may
+    /// have expired.
+    pub(crate) fn secrets(&self, portal: Uuid, most: usize) -> Result<Vec<PortalSecret>, ReadError> {
+        let marks: Vec<Mark> = self.newest(table::secret_orders(portal), Window { skip: 0, limit: most })?;
+        let secret = |mark: Mark| {
+            let key = table::secret(&mark.fingerprint);
+            self.read(&key)?.ok_or(ReadError::Missing { key })
+        };
+        marks.into_iter().map(secret).collect()
+    }
+
+    /// Where the live secret of a portal lies.
+    pub(crate) fn secret_mark(&self, portal: Uuid, secret: Uuid) -> Result<Option<Mark>, ReadError> {
+        self.read(&table::secret_order(portal, secret))
+    }
+
+    /// When a token or a secret was last used, as far as that is written.
     pub(crate) fn token_use(&self, token: Uuid) -> Result<Option<TokenUse>, ReadError> {
         self.read(&table::token_use(token))
     }
@@ -194,7 +250,7 @@ impl Catalog {
     ) -> Result<Vec<Record>, ReadError> {
         let page = Scan::last(window.limit, range).skip(window.skip);
         let entries = self.scan(&page).map_err(ReadError::Store)?;
-        let read = |entry: crate::store::Entry| {
+        let read = |entry: Entry| {
             record::read(&entry.value).map_err(|source| ReadError::Record { key: entry.key, source })
         };
         entries.into_iter().map(read).collect()

@@ -5,9 +5,9 @@
 
 use crate::{
     administration::wire,
-    caller::Caller,
+    caller::Origin,
     catalog::Catalog,
-    record::{self, AuditEvent, Link, Moment, Organization, Subject, Tally},
+    record::{self, Actor, AuditEvent, Link, Moment, Organization, Subject, Tally},
     store::{Batch, CommitError, Condition, Key, Revision},
     table,
 };
@@ -61,6 +61,13 @@ pub(crate) struct Draft {
     pub(crate) organization: Organization,
     pub(crate) tally: Tally,
     batch: Batch,
+}
+
+/// Who makes a change, and from where.
+#[derive(Clone, Debug)]
+pub(crate) struct Author {
+    pub(crate) actor: Actor,
+    pub(crate) origin: Origin,
 }
 
 /// What happened, for the audit.
@@ -142,33 +149,45 @@ impl Draft {
     }
 
     /// Completes the change with what the audit is to say of it.
-    pub(crate) fn record(mut self, caller: &Caller, at: Moment, happening: Happening<'_>) -> Box<Write> {
-        let event = self.event(caller, at, &happening);
+    pub(crate) fn record(
+        mut self,
+        author: impl Into<Author>,
+        at: Moment,
+        happening: Happening<'_>,
+    ) -> Box<Write> {
+        let author = author.into();
+        let event = self.event(&author, at, &happening);
         let tally = self.tally.clone();
         self.put(table::tally(self.organization.uuid), &tally);
-        self.write(caller, &event, happening)
+        self.write(author, &event, happening)
     }
 
     /// Completes the last change of an organization: nothing in it can be changed after.
-    pub(crate) fn record_last(mut self, caller: &Caller, at: Moment, happening: Happening<'_>) -> Box<Write> {
-        let event = self.event(caller, at, &happening);
-        self.write(caller, &event, happening)
+    pub(crate) fn record_last(
+        mut self,
+        author: impl Into<Author>,
+        at: Moment,
+        happening: Happening<'_>,
+    ) -> Box<Write> {
+        let author = author.into();
+        let event = self.event(&author, at, &happening);
+        self.write(author, &event, happening)
     }
 
     /// The audit event of a change, bound to the one before it.
-    fn event(&mut self, caller: &Caller, at: Moment, happening: &Happening<'_>) -> AuditEvent {
+    fn event(&mut self, author: &Author, at: Moment, happening: &Happening<'_>) -> AuditEvent {
         let mut event = AuditEvent {
             uuid: Uuid::now_v7(),
             occurred_at_ms: at,
             r#type: happening.r#type.to_owned(),
-            actor: caller.actor(),
+            actor: author.actor.clone(),
             subject: Subject {
                 r#type: happening.subject.to_owned(),
                 uuid: happening.uuid,
                 name: happening.name.to_owned(),
             },
             data: happening.data.clone(),
-            ip: caller.address(),
+            ip: author.origin.address,
             link: None,
         };
         self.tally.audit_events += 1;
@@ -184,7 +203,7 @@ impl Draft {
         event
     }
 
-    fn write(mut self, caller: &Caller, event: &AuditEvent, happening: Happening<'_>) -> Box<Write> {
+    fn write(mut self, author: Author, event: &AuditEvent, happening: Happening<'_>) -> Box<Write> {
         self.put(table::audit_event(self.organization.uuid, event.uuid), event);
         Box::new(Write {
             batch: self.batch,
@@ -192,7 +211,7 @@ impl Draft {
             organization: self.organization.uuid,
             subject: happening.uuid,
             actor: event.actor.uuid,
-            request_id: caller.request_id().map(str::to_owned),
+            request_id: author.origin.request_id,
         })
     }
 }

@@ -3,8 +3,8 @@
 //! It keeps organizations, portals and tokens, signs grants, and tells edges what it takes back. It never sees a
 //! caller's variables or an upstream's answers, and opens no sockets.
 //!
-//! In reading order: [`open`](open()) puts it together; `authorize` answers edges; `administration` changes
-//! things by way of `change`; `withdrawals` and `lease` see to it that a change holds everywhere; `catalog`,
+//! In reading order: [`open`](open()) puts it together; `authorize` answers edges; `exchange` makes tokens that end by
+//! themselves; `administration` changes things by way of `change`; `withdrawals` and `lease` see to it that a change holds everywhere; `catalog`,
 //! `record` and `table` know what lies in the [`store`].
 
 mod administration;
@@ -13,6 +13,7 @@ mod caller;
 mod catalog;
 mod change;
 mod door;
+mod exchange;
 mod grant;
 mod lease;
 mod open;

@@ -5,6 +5,7 @@ use crate::{
     caller::{Caller, operator_token},
     catalog::{Catalog, ReadError},
     change::Turns,
+    exchange::{Guesses, Refusals},
     grant::Signer,
     lease::LEASE,
     record::{self, AccessToken, End, Mark, Moment},
@@ -122,17 +123,21 @@ pub async fn open(config: Config) -> Result<Opened, OpenError> {
     let presumed = (begin > 0 && !config.sole_edge).then(|| Instant::now() + LEASE);
     let withdrawals = Arc::new(Withdrawals::new(begin, presumed));
     let follower = tokio::spawn(Arc::clone(&withdrawals).follow(store, begin)).abort_handle();
-    let registry = Registry::start(Shared {
+    let (refusals, refused) = Refusals::new();
+    let shared = Shared {
         signer: Signer::new(&config.keyring),
         credentials: config.keyring.keys(Purpose::Credential),
         usage: Usage::default(),
         turns: Turns::new(),
         withdrawals,
+        guesses: Guesses::default(),
+        refusals,
         edge_key,
         follower,
         closed: AtomicBool::new(false),
         catalog,
-    });
+    };
+    let registry = Registry::start(shared, refused);
 
     let operator = Operator::find(registry.catalog(), admin_token)?;
     if let Some(first) = config.first_organization {

@@ -10,16 +10,18 @@ mod index;
 mod moment;
 mod organization;
 mod portal;
+mod secret;
 mod token;
 
 pub(crate) use access::{AccessToken, AccessTokenKind, Scope};
-pub(crate) use audit::{Actor, AuditEvent, Link, Subject};
+pub(crate) use audit::{Actor, ActorKind, AuditEvent, Link, Subject};
 pub(crate) use document::Document;
-pub(crate) use index::{End, Mark, Pointer};
+pub(crate) use index::{End, Ending, Mark, Pointer};
 pub(crate) use moment::Moment;
 pub(crate) use organization::{Organization, Tally};
 pub(crate) use portal::{ExtraVariables, Portal};
-pub(crate) use token::{Token, TokenUse};
+pub(crate) use secret::PortalSecret;
+pub(crate) use token::{Token, TokenKind, TokenUse};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -62,13 +64,16 @@ mod tests {
         keeps::<AuditEvent>("audit_event_linked");
         keeps::<Document>("document");
         keeps::<End>("end");
+        keeps::<Ending>("ending");
         keeps::<Mark>("mark");
         keeps::<Organization>("organization");
         keeps::<Pointer>("pointer");
         keeps::<Portal>("portal");
+        keeps::<PortalSecret>("portal_secret");
         keeps::<Tally>("tally");
         keeps::<Tally>("tally_with_head");
         keeps::<Token>("token");
+        keeps::<Token>("token_ephemeral");
         keeps::<TokenUse>("token_use");
     }
 

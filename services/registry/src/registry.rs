@@ -3,9 +3,11 @@
 use crate::{
     administration::Administration,
     authorize::{Authorization, authorize},
+    caller::Origin,
     catalog::Catalog,
     change::Turns,
     door,
+    exchange::{Exchange, Guesses, Refusals, refusals, sweep},
     grant::Signer,
     usage::{self, Usage},
     watch::{self, Hearing},
@@ -16,7 +18,7 @@ use model::{Fault, Fingerprint, fault::Chain, key::PurposeKeys};
 use proto::{
     MAX_MESSAGE_BYTES, MAX_PAGE_BYTES,
     registry::v1::{
-        AuthorizeRequest, AuthorizeResponse, WatchRequest,
+        AuthorizeRequest, AuthorizeResponse, ExchangeTokenRequest, ExchangeTokenResponse, WatchRequest,
         administration_service_server::AdministrationServiceServer,
         registry_service_server::{RegistryService, RegistryServiceServer},
     },
@@ -29,7 +31,7 @@ use std::{
     },
     time::SystemTime,
 };
-use tokio::task::AbortHandle;
+use tokio::{sync::mpsc, task::AbortHandle};
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 /// The registry; its clones are one and the same. The store is closed when the last of them is dropped.
@@ -44,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) usage: Usage,
     pub(crate) turns: Turns,
     pub(crate) withdrawals: Arc<Withdrawals>,
+    pub(crate) guesses: Guesses,
+    pub(crate) refusals: Refusals,
     pub(crate) edge_key: Fingerprint,
     /// Tells edges what the store has committed.
     pub(crate) follower: AbortHandle,
@@ -57,10 +61,12 @@ impl Drop for Shared {
 }
 
 impl Registry {
-    /// Takes the state, and begins to write what is noted in memory now and then.
-    pub(crate) fn start(shared: Shared) -> Self {
+    /// Takes the state, and begins to write what is noted in memory, and to remove what has ended.
+    pub(crate) fn start(shared: Shared, refused: mpsc::Receiver<refusals::Refusal>) -> Self {
         let shared = Arc::new(shared);
         tokio::spawn(write_usage(Arc::downgrade(&shared)));
+        tokio::spawn(refusals::write(Arc::downgrade(&shared), refused));
+        tokio::spawn(sweep::run(Arc::downgrade(&shared)));
         Self(shared)
     }
 
@@ -134,6 +140,25 @@ impl Registry {
         counter!("portals_registry_authorize_total", "outcome" => outcome).increment(1);
         authorization.map(AuthorizeResponse::from)
     }
+
+    async fn exchange(
+        &self,
+        origin: &Origin,
+        request: &ExchangeTokenRequest,
+    ) -> Result<ExchangeTokenResponse, Fault> {
+        let Shared { catalog, turns, usage, guesses, refusals, .. } = &*self.0;
+        let exchange = Exchange { catalog, turns, usage, guesses, refusals };
+        let minted = exchange.exchange(origin, request).await;
+        let outcome = minted.as_ref().map_or_else(|fault| fault.reason().code(), |_| "MINTED");
+        counter!("portals_registry_exchanges_total", "outcome" => outcome).increment(1);
+        let (bearer, minted) = minted?;
+        Ok(ExchangeTokenResponse {
+            token: bearer.expose().to_owned(),
+            expires_at: Some(time::write(minted.expires_at)),
+            expires_in_seconds: u32::try_from(minted.life.as_secs()).unwrap_or(u32::MAX),
+            token_uuid: minted.uuid.to_string(),
+        })
+    }
 }
 
 impl Shared {
@@ -157,6 +182,16 @@ impl RegistryService for Registry {
         request: Request<AuthorizeRequest>,
     ) -> Result<Response<AuthorizeResponse>, Status> {
         door::answer("Authorize", None, self.authorize_now(request.get_ref()))
+    }
+
+    async fn exchange_token(
+        &self,
+        request: Request<ExchangeTokenRequest>,
+    ) -> Result<Response<ExchangeTokenResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let origin = Origin::read(&metadata);
+        let outcome = self.exchange(&origin, &request).await;
+        door::answer("ExchangeToken", origin.request_id.as_deref(), outcome)
     }
 
     async fn watch(&self, request: Request<Streaming<WatchRequest>>) -> Result<Response<Hearing>, Status> {

@@ -3,7 +3,10 @@
 //! Names begin with what they belong to, so that what belongs together lies together, and end with a UUID of
 //! version 7 where the newest is to be found first. Nothing secret is in a name: of bearers it is the SHA-256.
 
-use crate::store::{Key, KeyRange};
+use crate::{
+    record::Moment,
+    store::{Key, KeyRange},
+};
 use model::Fingerprint;
 use uuid::Uuid;
 
@@ -17,7 +20,14 @@ const PORTAL_SLUGS: u8 = b's';
 const DOCUMENTS: u8 = b'D';
 const TOKENS: u8 = b'K';
 const TOKEN_ORDER: u8 = b'k';
+/// Tokens that end by themselves, by portal and UUID.
+const EPHEMERAL_ORDER: u8 = b'e';
+/// The same, by when they end.
+const ENDINGS: u8 = b'x';
 const TOKEN_USES: u8 = b'U';
+const SECRETS: u8 = b'C';
+/// Secrets that are not revoked, by portal and UUID.
+pub(crate) const SECRET_ORDER: u8 = b'c';
 const ACCESS_TOKENS: u8 = b'A';
 const OPERATOR: u8 = b'o';
 const AUDIT_EVENTS: u8 = b'E';
@@ -33,18 +43,21 @@ pub(crate) enum Mortal {
     Portal,
     /// A token of a portal.
     Token,
+    /// A secret of a portal, with the tokens that it was exchanged for.
+    Secret,
     /// An API access token.
     AccessToken,
 }
 
 impl Mortal {
-    const ALL: [Self; 4] = [Self::Organization, Self::Portal, Self::Token, Self::AccessToken];
+    const ALL: [Self; 5] = [Self::Organization, Self::Portal, Self::Token, Self::Secret, Self::AccessToken];
 
     fn mark(self) -> u8 {
         match self {
             Self::Organization => b'o',
             Self::Portal => b'p',
             Self::Token => b't',
+            Self::Secret => b's',
             Self::AccessToken => b'a',
         }
     }
@@ -105,7 +118,58 @@ pub(crate) fn token_orders(portal: Uuid) -> KeyRange {
     KeyRange::starting_with(&Key::new(TOKEN_ORDER, portal))
 }
 
-/// When a token was last used.
+/// A token of a portal that ends by itself, in its list.
+pub(crate) fn ephemeral_order(portal: Uuid, token: Uuid) -> Key {
+    Key::new(EPHEMERAL_ORDER, pair(portal, token.as_bytes()))
+}
+
+/// The tokens of a portal that end by themselves, those that were made from a moment on.
+pub(crate) fn ephemeral_orders_since(portal: Uuid, since: Moment) -> KeyRange {
+    let least = uuid::Builder::from_unix_timestamp_millis(since.ms(), &[0; 10]).into_uuid();
+    let all = KeyRange::starting_with(&Key::new(EPHEMERAL_ORDER, portal));
+    all.after(&ephemeral_order(portal, least))
+}
+
+/// That a token ends by itself, and when.
+pub(crate) fn ending(at: Moment, token: Uuid) -> Key {
+    let mut name = at.ms().to_be_bytes().to_vec();
+    name.extend_from_slice(token.as_bytes());
+    Key::new(ENDINGS, name)
+}
+
+/// The tokens that ended by themselves before a moment, the first to end first.
+pub(crate) fn endings_before(at: Moment) -> KeyRange {
+    KeyRange::table(ENDINGS).before(&Key::new(ENDINGS, at.ms().to_be_bytes()))
+}
+
+/// Which token ends by itself, and when, as a key of [`ending`] says.
+pub(crate) fn ended_by_itself(key: &Key) -> Option<(Moment, Uuid)> {
+    let (at, token) = key.name().split_first_chunk::<8>()?;
+    Some((Moment::from_ms(u64::from_be_bytes(*at)), Uuid::from_slice(token).ok()?))
+}
+
+/// A secret of a portal.
+pub(crate) fn secret(fingerprint: &Fingerprint) -> Key {
+    Key::new(SECRETS, fingerprint.as_bytes())
+}
+
+/// A secret of a portal in its list.
+pub(crate) fn secret_order(portal: Uuid, secret: Uuid) -> Key {
+    Key::new(SECRET_ORDER, pair(portal, secret.as_bytes()))
+}
+
+/// The list of a portal's secrets, the oldest first.
+pub(crate) fn secret_orders(portal: Uuid) -> KeyRange {
+    KeyRange::starting_with(&Key::new(SECRET_ORDER, portal))
+}
+
+/// Whose a secret is, and which, as a key of [`secret_order`] says.
+pub(crate) fn secret_of_portal(key: &Key) -> Option<(Uuid, Uuid)> {
+    let (portal, secret) = key.name().split_at_checked(16)?;
+    Some((Uuid::from_slice(portal).ok()?, Uuid::from_slice(secret).ok()?))
+}
+
+/// When a token or a secret was last used.
 pub(crate) fn token_use(token: Uuid) -> Key {
     Key::new(TOKEN_USES, token)
 }

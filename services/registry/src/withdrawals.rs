@@ -227,6 +227,14 @@ fn scope(change: &Change) -> Option<Scope> {
             (Mortal::Organization, uuid) => Some((2, Scope::OrganizationUuid(uuid.to_string()))),
             (Mortal::Portal, uuid) => Some((1, Scope::PortalUuid(uuid.to_string()))),
             (Mortal::Token, uuid) => Some((0, Scope::TokenUuid(uuid.to_string()))),
+            // With it end tokens that are known by its portal alone.
+            (Mortal::Secret, uuid) => {
+                let portal = change.keys.iter().filter(|key| key.table() == table::SECRET_ORDER);
+                let mut owners = portal.filter_map(table::secret_of_portal);
+                owners
+                    .find(|(_, secret)| *secret == uuid)
+                    .map(|(portal, _)| (1, Scope::PortalUuid(portal.to_string())))
+            }
             (Mortal::AccessToken, _) => None,
         },
         _ => None,

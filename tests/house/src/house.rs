@@ -146,14 +146,35 @@ impl House {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let reply =
             self.client.send(method, &self.url(path), &headers, body).await.expect("the edge answers");
-        // A token that this answer makes is not yet known as a secret.
-        self.searched(&reply);
-        if let Some(token) =
-            serde_json::from_slice::<Value>(&reply.body).ok().as_ref().and_then(|made| made["token"].as_str())
-        {
-            self.secrets.add(token);
-        }
+        self.learned(&reply);
         reply
+    }
+
+    /// Asks for a token of a portal, of one of the edges.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong with the connection.
+    pub async fn exchange_at(
+        &self,
+        edge: usize,
+        organization: &str,
+        portal: &str,
+        headers: &[(&str, &str)],
+        body: impl ToString,
+    ) -> Result<Reply, String> {
+        let url = self.url_at(edge, &format!("/organizations/{organization}/portals/{portal}/tokens"));
+        let reply = self.client.send(Method::POST, &url, headers, body.to_string()).await?;
+        self.learned(&reply);
+        Ok(reply)
+    }
+
+    /// Looks for secrets in an answer; what it makes itself is one from then on.
+    fn learned(&self, reply: &Reply) {
+        self.searched(reply);
+        let made: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let secrets = ["token", "secret"].into_iter().filter_map(|name| made.get(name)?.as_str());
+        secrets.for_each(|secret| self.secrets.add(secret));
     }
 
     /// Makes an organization whose upstream is this house's.

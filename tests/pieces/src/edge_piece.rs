@@ -87,6 +87,13 @@ impl RegistryService for Granting {
         }))
     }
 
+    async fn exchange_token(
+        &self,
+        _: Asked<v1::ExchangeTokenRequest>,
+    ) -> Result<Told<v1::ExchangeTokenResponse>, Status> {
+        Err(Status::unimplemented("nobody asks for a token here"))
+    }
+
     async fn watch(
         &self,
         request: Asked<Streaming<v1::WatchRequest>>,

@@ -207,7 +207,7 @@ pub(super) fn parameters() -> impl Iterator<Item = Parameter> {
     [
         (ParameterIn::Path, "organization", slug("my-organization"), "The organization's slug."),
         (ParameterIn::Path, "portal", slug("trigger-main-build"), "The portal's slug."),
-        (ParameterIn::Path, "uuid", uuid(), "The token's `uuid`."),
+        (ParameterIn::Path, "uuid", uuid(), "The `uuid` of the token or the secret."),
         (ParameterIn::Query, PAGE, number(1), "Which page; there is nothing beyond the last."),
         (ParameterIn::Query, PER_PAGE, number(30), "How many on a page; more than 100 are 100."),
         (

@@ -86,14 +86,20 @@ async fn methods_but_post_are_not_allowed() {
 #[tokio::test]
 async fn an_unknown_route_is_told_in_the_shape_of_its_side() {
     let stage = Stage::open();
-    for path in
-        ["/", "/organizations", "/organizations/a/portals/b/", "/organizations/a/portals/b/tokens", "/v20"]
-    {
+    for path in [
+        "/",
+        "/organizations",
+        "/organizations/a/portals/b/",
+        "/organizations/a/portals/b/secrets",
+        "/organizations/a/portals/b/tokens/c",
+        "/organizations/a/portals/b/tokens/",
+        "/v20",
+    ] {
         let reply = stage.ask(stage.request(Method::POST, path, "{}")).await;
         reply.assert_fault(404, "NOT_FOUND");
         assert!(reply.header("x-request-id").is_some());
     }
-    for path in ["/v2", "/v2/", "/v2/openapi", "/v2/organizations/a/portals/b/secrets"] {
+    for path in ["/v2", "/v2/", "/v2/openapi", "/v2/organizations/a/portals/b/codes"] {
         let reply = stage.ask(stage.request(Method::GET, path, "")).await;
         assert_eq!((reply.status.as_u16(), reply.text()), (404, r#"{"message":"Not Found"}"#), "{path}");
     }

@@ -8,6 +8,7 @@
 )]
 
 mod authorization;
+mod exchange;
 mod invocation;
 mod limits;
 mod openapi;

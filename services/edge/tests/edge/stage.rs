@@ -297,6 +297,13 @@ impl registry_service_server::RegistryService for Registry {
         answer(request).await.map(Told::new).map_err(|fault| proto::fault::write_status(&fault))
     }
 
+    async fn exchange_token(
+        &self,
+        request: Asked<v1::ExchangeTokenRequest>,
+    ) -> Result<Told<v1::ExchangeTokenResponse>, Status> {
+        self.administer("exchange_token", request)
+    }
+
     async fn watch(
         &self,
         request: Asked<Streaming<v1::WatchRequest>>,
@@ -334,6 +341,9 @@ administration! {
     list_portal_tokens: ListPortalTokensRequest => ListPortalTokensResponse,
     create_portal_token: CreatePortalTokenRequest => CreatePortalTokenResponse,
     delete_portal_token: DeletePortalTokenRequest => DeletePortalTokenResponse,
+    list_portal_secrets: ListPortalSecretsRequest => ListPortalSecretsResponse,
+    create_portal_secret: CreatePortalSecretRequest => CreatePortalSecretResponse,
+    delete_portal_secret: DeletePortalSecretRequest => DeletePortalSecretResponse,
     list_audit_events: ListAuditEventsRequest => ListAuditEventsResponse,
 }
 

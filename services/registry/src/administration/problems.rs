@@ -1,7 +1,9 @@
 //! What is wrong with what was sent: all of it at once, so that nobody must try ten times.
 
+use crate::record::Moment;
 use model::{Fault, Reason};
-use std::fmt::Display;
+use proto::time::{self, Timestamp};
+use std::{fmt::Display, time::SystemTime};
 
 /// How many problems are told.
 const MAX_TOLD: usize = 20;
@@ -44,6 +46,17 @@ impl Problems {
     pub(crate) fn check_description(&mut self, description: Option<&str>) {
         if description.is_some_and(|text| text.len() > MAX_DESCRIPTION_BYTES) {
             self.add(format!("description must have at most {MAX_DESCRIPTION_BYTES} bytes"));
+        }
+    }
+
+    /// Reads when something is to end by itself, which must be after `now`.
+    pub(crate) fn read_end(&mut self, sent: Option<Timestamp>, now: SystemTime) -> Option<Moment> {
+        match sent.map(time::read)? {
+            Some(end) if end > now && time::text(end).is_some() => Some(Moment::from(end)),
+            _ => {
+                self.add("expires_at must be a time in the future");
+                None
+            }
         }
     }
 

@@ -183,6 +183,37 @@ impl AdministrationService for Registry {
         })
     }
 
+    async fn list_portal_secrets(
+        &self,
+        request: Request<v1::ListPortalSecretsRequest>,
+    ) -> Answer<v1::ListPortalSecretsResponse> {
+        call!(self, request, "ListPortalSecrets", Some(Scope::ReadPortals), |caller| {
+            let window = window(request.page)?;
+            self.read(move |administration| administration.list_secrets(&request, window)).await
+        })
+    }
+
+    async fn create_portal_secret(
+        &self,
+        request: Request<v1::CreatePortalSecretRequest>,
+    ) -> Answer<v1::CreatePortalSecretResponse> {
+        call!(self, request, "CreatePortalSecret", Some(Scope::WritePortals), |caller| {
+            let (secret, bearer) = self.administration().create_secret(&caller, request).await?;
+            let secret_text = bearer.expose().to_owned();
+            Ok(v1::CreatePortalSecretResponse { portal_secret: Some(secret), secret: secret_text })
+        })
+    }
+
+    async fn delete_portal_secret(
+        &self,
+        request: Request<v1::DeletePortalSecretRequest>,
+    ) -> Answer<v1::DeletePortalSecretResponse> {
+        call!(self, request, "DeletePortalSecret", Some(Scope::WritePortals), |caller| {
+            self.administration().delete_secret(&caller, request).await?;
+            Ok(v1::DeletePortalSecretResponse {})
+        })
+    }
+
     async fn list_audit_events(
         &self,
         request: Request<v1::ListAuditEventsRequest>,
@@ -215,7 +246,7 @@ mod tests {
     type Client = AdministrationServiceClient<Channel>;
 
     /// What each call needs, as the contract has it.
-    const CONTRACT: [(&str, Option<Scope>); 15] = [
+    const CONTRACT: [(&str, Option<Scope>); 18] = [
         ("DescribeAccessToken", None),
         ("ListOrganizations", Some(Scope::ReadOrganizations)),
         ("GetOrganization", Some(Scope::ReadOrganizations)),
@@ -230,6 +261,9 @@ mod tests {
         ("ListPortalTokens", Some(Scope::ReadPortals)),
         ("CreatePortalToken", Some(Scope::WritePortals)),
         ("DeletePortalToken", Some(Scope::WritePortals)),
+        ("ListPortalSecrets", Some(Scope::ReadPortals)),
+        ("CreatePortalSecret", Some(Scope::WritePortals)),
+        ("DeletePortalSecret", Some(Scope::WritePortals)),
         ("ListAuditEvents", Some(Scope::ReadAuditEvents)),
     ];
 
@@ -265,6 +299,9 @@ mod tests {
             "ListPortalTokens" => call!(list_portal_tokens),
             "CreatePortalToken" => call!(create_portal_token),
             "DeletePortalToken" => call!(delete_portal_token),
+            "ListPortalSecrets" => call!(list_portal_secrets),
+            "CreatePortalSecret" => call!(create_portal_secret),
+            "DeletePortalSecret" => call!(delete_portal_secret),
             "ListAuditEvents" => call!(list_audit_events),
             _ => panic!("{name} is not called"),
         };

@@ -9,7 +9,7 @@ use crate::{
     caller::Caller,
     catalog::{Listed, Window},
     change::{Draft, Happening, Plan},
-    record::{End, Mark, Moment, Portal, Token},
+    record::{End, Mark, Moment, Portal, Token, TokenKind},
     table::{self, Mortal},
 };
 use model::{Bearer, BearerKind, Fault, Reason};
@@ -38,6 +38,8 @@ pub(crate) fn mint(
         description,
         created_at_ms: now,
         expires_at_ms: expires_at,
+        kind: TokenKind::Service,
+        secret: None,
     };
     draft.put(table::token(&fingerprint), &token);
     draft.put(table::token_order(portal.uuid, token.uuid), &Mark { fingerprint });
@@ -54,10 +56,7 @@ impl Administration<'_> {
         let Listed { items, total } = self.catalog.tokens(portal.uuid, window, MAX_TOKENS)?;
         let mut tokens = Vec::with_capacity(items.len());
         for token in items {
-            let last_used_at = match self.usage.last(token.uuid) {
-                Some(noted) => Some(noted),
-                None => self.catalog.token_use(token.uuid)?.map(|written| written.last_used_at_ms),
-            };
+            let last_used_at = self.last_use(token.uuid)?;
             tokens.push(wire::token(token, last_used_at));
         }
         Ok(v1::ListPortalTokensResponse { tokens, total })
@@ -72,14 +71,7 @@ impl Administration<'_> {
         let mut problems = Problems::default();
         problems.check_description(request.description.as_deref());
         let now = SystemTime::now();
-        let expires_at = match request.expires_at.map(time::read) {
-            None => None,
-            Some(Some(end)) if end > now && time::text(end).is_some() => Some(Moment::from(end)),
-            Some(_) => {
-                problems.add("expires_at must be a time in the future");
-                None
-            }
-        };
+        let expires_at = problems.read_end(request.expires_at, now);
         problems.verdict()?;
         let plan = || {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
@@ -101,6 +93,7 @@ impl Administration<'_> {
             let (bearer, token) = mint(&mut draft, &portal, description, expires_at, now.into());
             let data = json!({
                 "portal": {"uuid": portal.uuid, "slug": portal.slug},
+                "kind": token.kind,
                 "expires_at": expires_at.and_then(|at| time::text(at.into())),
             });
             let happening = Happening {
@@ -127,21 +120,38 @@ impl Administration<'_> {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
             let portal = self.portal(&request.organization, &request.portal)?;
             let uuid: Uuid = request.uuid.parse().map_err(|_| no_token())?;
-            let Mark { fingerprint } = self.catalog.token_mark(portal.uuid, uuid)?.ok_or_else(no_token)?;
+            let Mark { fingerprint } = self.mark_of_token(portal.uuid, uuid)?.ok_or_else(no_token)?;
             let token = self.catalog.token(&fingerprint)?.ok_or_else(no_token)?;
             let now = Moment::now();
             draft.delete(table::token_order(portal.uuid, uuid));
+            draft.delete(table::ephemeral_order(portal.uuid, uuid));
             draft.put(table::end(Mortal::Token, uuid), &End { ended_at_ms: now });
             let happening = Happening {
                 r#type: "PORTAL_TOKEN_REVOKED",
                 subject: "portal_token",
                 uuid,
                 name: token.description.as_deref().unwrap_or_default(),
-                data: json!({"portal": {"uuid": portal.uuid, "slug": portal.slug}}),
+                data: json!({"portal": {"uuid": portal.uuid, "slug": portal.slug}, "kind": token.kind}),
             };
             Ok(Plan::Write(draft.record(caller, now, happening), ()))
         };
         self.withdraw(&request.organization, plan).await
+    }
+
+    /// Where a token of a portal lies that is not revoked, whatever its kind.
+    fn mark_of_token(&self, portal: Uuid, token: Uuid) -> Result<Option<Mark>, Fault> {
+        match self.catalog.token_mark(portal, token)? {
+            Some(mark) => Ok(Some(mark)),
+            None => Ok(self.catalog.ephemeral_mark(portal, token)?),
+        }
+    }
+
+    /// When a token or a secret was last used.
+    pub(super) fn last_use(&self, uuid: Uuid) -> Result<Option<Moment>, Fault> {
+        match self.usage.last(uuid) {
+            Some(noted) => Ok(Some(noted)),
+            None => Ok(self.catalog.token_use(uuid)?.map(|written| written.last_used_at_ms)),
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Records as messages.
 
 use crate::record::{
-    self, AccessTokenKind, Moment,
+    self, Moment,
     document::{Document, Kind, Operation, Variable},
 };
 use proto::{grant::UpstreamSecrets, registry::v1, time};
+use uuid::Uuid;
 
 /// An organization, without what is secret of its upstream but the header fields that its makers chose.
 pub(crate) fn organization(organization: record::Organization, secrets: UpstreamSecrets) -> v1::Organization {
@@ -66,10 +67,22 @@ pub(crate) fn token(token: record::Token, last_used_at: Option<Moment>) -> v1::P
     v1::PortalToken {
         uuid: token.uuid.to_string(),
         description: token.description,
-        kind: "service".to_owned(),
+        kind: token.kind.name().to_owned(),
         created_at: Some(time::write(token.created_at_ms.into())),
         created_by: None,
         expires_at: token.expires_at_ms.map(|at| time::write(at.into())),
+        last_used_at: last_used_at.map(|at| time::write(at.into())),
+    }
+}
+
+/// A secret and when it was last used.
+pub(crate) fn secret(secret: record::PortalSecret, last_used_at: Option<Moment>) -> v1::PortalSecret {
+    v1::PortalSecret {
+        uuid: secret.uuid.to_string(),
+        description: secret.description,
+        created_at: Some(time::write(secret.created_at_ms.into())),
+        created_by: None,
+        expires_at: secret.expires_at_ms.map(|at| time::write(at.into())),
         last_used_at: last_used_at.map(|at| time::write(at.into())),
     }
 }
@@ -89,17 +102,14 @@ pub(crate) fn access_token(token: record::AccessToken) -> v1::DescribeAccessToke
 pub(crate) fn audit_event(event: record::AuditEvent) -> v1::AuditEvent {
     let link = event.link.map(|link| (link.sequence, link.previous_hash.unwrap_or_default(), link.hash));
     let (sequence, previous_hash, hash) = link.unwrap_or_default();
-    let actor = match event.actor.r#type {
-        AccessTokenKind::Operator => "operator",
-        AccessTokenKind::AccessToken => "access_token",
-    };
+    let identity = |uuid: Uuid| if uuid.is_nil() { String::new() } else { uuid.to_string() };
     v1::AuditEvent {
         uuid: event.uuid.to_string(),
         occurred_at: Some(time::write(event.occurred_at_ms.into())),
         r#type: event.r#type,
         actor: Some(v1::Actor {
-            r#type: actor.to_owned(),
-            uuid: event.actor.uuid.to_string(),
+            r#type: event.actor.r#type.name().to_owned(),
+            uuid: identity(event.actor.uuid),
             name: event.actor.name,
         }),
         subject: Some(v1::Subject {

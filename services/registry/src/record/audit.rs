@@ -36,9 +36,45 @@ pub(crate) struct Link {
 /// Who did it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Actor {
-    pub(crate) r#type: AccessTokenKind,
+    pub(crate) r#type: ActorKind,
+    /// Nil where nobody knows.
     pub(crate) uuid: Uuid,
     pub(crate) name: String,
+}
+
+/// What did it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ActorKind {
+    /// Whoever runs this.
+    Operator,
+    /// Whoever holds an API access token.
+    AccessToken,
+    /// Whoever holds a secret of a portal.
+    PortalSecret,
+    /// Somebody who was not known.
+    Nobody,
+}
+
+impl ActorKind {
+    /// Its name, as everybody outside knows it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::AccessToken => "access_token",
+            Self::PortalSecret => "portal_secret",
+            Self::Nobody => "nobody",
+        }
+    }
+}
+
+impl From<AccessTokenKind> for ActorKind {
+    fn from(kind: AccessTokenKind) -> Self {
+        match kind {
+            AccessTokenKind::Operator => Self::Operator,
+            AccessTokenKind::AccessToken => Self::AccessToken,
+        }
+    }
 }
 
 /// To what it was done.

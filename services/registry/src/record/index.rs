@@ -12,14 +12,22 @@ pub(crate) struct Pointer {
     pub(crate) uuid: Uuid,
 }
 
-/// Points at a token by its bearer's fingerprint.
+/// Points at a token or a secret by its bearer's fingerprint.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Mark {
     #[serde(deserialize_with = "read_fingerprint", serialize_with = "write_fingerprint")]
     pub(crate) fingerprint: Fingerprint,
 }
 
-/// Says that something has ended for ever; it is never removed.
+/// Points at a token that ends by itself, from when it does.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Ending {
+    pub(crate) portal: Uuid,
+    #[serde(deserialize_with = "read_fingerprint", serialize_with = "write_fingerprint")]
+    pub(crate) fingerprint: Fingerprint,
+}
+
+/// Says that something has ended for ever; it is removed only with all that could be mistaken for alive.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct End {
     pub(crate) ended_at_ms: Moment,

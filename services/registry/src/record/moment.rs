@@ -13,6 +13,21 @@ impl Moment {
     pub(crate) fn now() -> Self {
         SystemTime::now().into()
     }
+
+    /// Its milliseconds since 1970.
+    pub(crate) fn ms(self) -> u64 {
+        self.0
+    }
+
+    /// So many milliseconds since 1970.
+    pub(crate) fn from_ms(ms: u64) -> Self {
+        Self(ms)
+    }
+
+    /// So much before it, or 1970.
+    pub(crate) fn before(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
+    }
 }
 
 impl From<SystemTime> for Moment {

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 use uuid::Uuid;
 
-/// A token of a portal, under its bearer's fingerprint; it never changes and is never removed.
+/// A token of a portal, under its bearer's fingerprint; it never changes. One that ends by itself is removed some
+/// time after it has, any other never.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Token {
     pub(crate) uuid: Uuid,
@@ -14,6 +15,39 @@ pub(crate) struct Token {
     pub(crate) description: Option<String>,
     pub(crate) created_at_ms: Moment,
     pub(crate) expires_at_ms: Option<Moment>,
+    #[serde(default, skip_serializing_if = "TokenKind::is_service")]
+    pub(crate) kind: TokenKind,
+    /// The secret that it was exchanged for, and with which it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secret: Option<Uuid>,
+}
+
+/// How a token came to be, and what it lasts for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TokenKind {
+    /// Made by an administrator, until it is revoked.
+    #[default]
+    Service,
+    /// Exchanged for a secret of the portal, for an hour at most.
+    Ephemeral,
+    /// Approved by a member, for half a day at most.
+    User,
+}
+
+impl TokenKind {
+    /// Its name, as everybody outside knows it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Ephemeral => "ephemeral",
+            Self::User => "user",
+        }
+    }
+
+    fn is_service(&self) -> bool {
+        *self == Self::Service
+    }
 }
 
 impl Token {

@@ -1,6 +1,6 @@
 //! A registry in a temporary folder, and an administrator at its desk.
 
-use model::{Bearer, Fault, Reason, Secret, key::Keyring};
+use model::{Bearer, BearerKind, Fault, Reason, Secret, key::Keyring};
 use proto::{
     Channel, channel,
     fault::read_status,
@@ -145,6 +145,52 @@ impl Desk {
         fault(self.administration().delete_portal_token(self.signed(request)).await).map(drop)
     }
 
+    pub(crate) async fn secret(&self, organization: &str, portal: &str) -> (v1::PortalSecret, String) {
+        let request = v1::CreatePortalSecretRequest {
+            organization: organization.to_owned(),
+            portal: portal.to_owned(),
+            ..Default::default()
+        };
+        let answer = self.administration().create_portal_secret(self.signed(request)).await.unwrap();
+        let v1::CreatePortalSecretResponse { portal_secret, secret } = answer.into_inner();
+        (portal_secret.unwrap(), secret)
+    }
+
+    pub(crate) async fn revoke_secret(
+        &self,
+        organization: &str,
+        portal: &str,
+        uuid: &str,
+    ) -> Result<(), Fault> {
+        let request = v1::DeletePortalSecretRequest {
+            organization: organization.to_owned(),
+            portal: portal.to_owned(),
+            uuid: uuid.to_owned(),
+        };
+        fault(self.administration().delete_portal_secret(self.signed(request)).await).map(drop)
+    }
+
+    /// Exchanges a secret as somebody at 192.0.2.9 does.
+    pub(crate) async fn exchange(
+        &self,
+        organization: &str,
+        portal: &str,
+        client_id: &str,
+        secret: &str,
+    ) -> Result<v1::ExchangeTokenResponse, Fault> {
+        self.exchange_from("192.0.2.9", exchange(organization, portal, client_id, secret)).await
+    }
+
+    pub(crate) async fn exchange_from(
+        &self,
+        address: &str,
+        request: v1::ExchangeTokenRequest,
+    ) -> Result<v1::ExchangeTokenResponse, Fault> {
+        let mut request = Request::new(request);
+        request.metadata_mut().insert("portals-client-address", address.parse().unwrap());
+        fault(self.calls().exchange_token(request).await)
+    }
+
     pub(crate) async fn authorize(
         &self,
         organization: &str,
@@ -178,6 +224,21 @@ pub(crate) fn portal(organization: &str, name: &str) -> v1::CreatePortalRequest 
     }
 }
 
+pub(crate) fn exchange(
+    organization: &str,
+    portal: &str,
+    client_id: &str,
+    secret: &str,
+) -> v1::ExchangeTokenRequest {
+    let held = v1::ClientCredentials { client_id: client_id.to_owned(), secret: secret.to_owned() };
+    v1::ExchangeTokenRequest {
+        organization: organization.to_owned(),
+        portal: portal.to_owned(),
+        expires_in_minutes: None,
+        grant: Some(v1::exchange_token_request::Grant::ClientCredentials(held)),
+    }
+}
+
 pub(crate) fn first(slug: &str) -> FirstOrganization {
     FirstOrganization {
         slug: slug.to_owned(),
@@ -203,5 +264,9 @@ pub(crate) fn refused<Message>(answer: Result<Message, Fault>, reason: Reason) -
 }
 
 pub(crate) fn generated() -> String {
-    Bearer::generate(model::BearerKind::PortalToken).expose().to_owned()
+    Bearer::generate(BearerKind::PortalToken).expose().to_owned()
+}
+
+pub(crate) fn generated_secret() -> String {
+    Bearer::generate(BearerKind::PortalSecret).expose().to_owned()
 }

@@ -7,5 +7,7 @@ mod audit;
 mod authorize;
 mod desk;
 mod durability;
+mod exchange;
 mod opening;
+mod secrets;
 mod watch;

@@ -1,0 +1,153 @@
+//! `POST …/tokens`: what a caller holds for a token of a portal, in this API's JSON or as plain OAuth 2.0.
+//!
+//! It checks the form of what is sent, and puts it to the registry, which decides.
+
+mod credentials;
+mod grant;
+mod parameters;
+
+use crate::{
+    answer::{self, Headers, Refusal},
+    authorization::PortalName,
+    body::{self, Limits},
+    client::{self, PeerAddress},
+    media,
+    reply::Body,
+    room::Inner,
+    router::RequestId,
+};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, header, request::Parts};
+use model::{Fault, Reason, fault::Cause};
+use parameters::Parameters;
+use proto::{
+    Channel, MAX_MESSAGE_BYTES,
+    registry::v1::{
+        ExchangeTokenRequest, ExchangeTokenResponse, registry_service_client::RegistryServiceClient,
+    },
+};
+use serde::Serialize;
+use std::{sync::Arc, time::Duration};
+use tokio::time;
+
+/// The most exchanges at a time: strangers can ask for one, and must not take what calls need.
+pub(crate) const MAX_EXCHANGES: usize = 256;
+/// How long the registry may take, which waits for its turn to write.
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// The most bytes of a body, for nobody is known before it is read.
+const BODY_BYTES: usize = 64 << 10;
+
+/// The registry, as far as it makes tokens.
+pub(crate) type Client = RegistryServiceClient<Channel>;
+
+/// Reaches the registry over `channel`.
+pub(crate) fn client(channel: Channel) -> Client {
+    Client::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+/// A new token, in the words of this API and in those of OAuth.
+#[derive(Serialize)]
+struct Exchanged {
+    token: String,
+    expires_at: Option<String>,
+    access_token: String,
+    token_type: &'static str,
+    /// In seconds, though a request counts minutes.
+    expires_in: u32,
+}
+
+/// Answers a request for a token of the portal that `name` names.
+pub(crate) async fn answer<B>(
+    edge: &Inner,
+    id: &RequestId,
+    peer: PeerAddress,
+    name: &PortalName,
+    request: Request<B>,
+) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
+{
+    let (parts, mut body) = request.into_parts();
+    match exchange(edge, id, peer, name, &parts, &mut body).await {
+        Ok(exchanged) => write(exchanged),
+        Err(refusal) => {
+            let reusable = body::discard(&mut body, &parts.headers, refusal.fault.reason()).await;
+            answer::closing(answer::oauth(refusal), !reusable)
+        }
+    }
+}
+
+async fn exchange<B>(
+    edge: &Inner,
+    id: &RequestId,
+    peer: PeerAddress,
+    name: &PortalName,
+    parts: &Parts,
+    body: &mut B,
+) -> Result<ExchangeTokenResponse, Refusal>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
+{
+    if parts.method != Method::POST {
+        let fault = Fault::new(Reason::MethodNotAllowed, "a token is asked for with POST");
+        return Err(Refusal::new(fault, Headers::Allow("POST")));
+    }
+    let address = client::address(peer, &parts.headers, &edge.config.trusted_proxies)?;
+    let mut parameters = read(edge, parts, body).await?;
+    let expires_in_minutes = parameters.whole_number("expires_in")?;
+    let grant = Some(grant::read(&parts.headers, &mut parameters)?);
+    let (organization, portal) = (name.organization().to_owned(), name.portal().to_owned());
+    let message = ExchangeTokenRequest { organization, portal, expires_in_minutes, grant };
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(CALL_TIMEOUT);
+    let metadata = request.metadata_mut();
+    if let Some(address) = address.and_then(|address| address.to_string().parse().ok()) {
+        metadata.insert("portals-client-address", address);
+    }
+    if let Ok(id) = id.as_str().parse() {
+        metadata.insert("portals-request-id", id);
+    }
+    let _permit = Arc::clone(&edge.exchanges).try_acquire_owned().map_err(|_| answer::overloaded())?;
+    let mut registry = edge.exchange.clone();
+    let late = |_| Fault::new(Reason::RegistryUnavailable, "the registry took too long");
+    let answered = time::timeout(CALL_TIMEOUT, registry.exchange_token(request)).await.map_err(late)?;
+    let answered =
+        answered.map_err(|status| proto::fault::read_status(status, Reason::RegistryUnavailable))?;
+    Ok(answered.into_inner())
+}
+
+/// Reads the parameters, in whichever way they are written.
+async fn read<B>(edge: &Inner, parts: &Parts, body: &mut B) -> Result<Parameters, Refusal>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
+{
+    let limits = Limits { bytes: BODY_BYTES, time: edge.config.body_timeout };
+    let read = match media::body_type(&parts.headers) {
+        media::BodyType::Json => Parameters::of_json,
+        media::BodyType::Form => Parameters::of_form,
+        media::BodyType::Unsaid | media::BodyType::Other => {
+            let message =
+                "the body must be of the media type application/json or application/x-www-form-urlencoded";
+            return Err(Fault::new(Reason::UnsupportedMediaType, message).into());
+        }
+    };
+    Ok(read(&body::read(body, limits).await?)?)
+}
+
+fn write(exchanged: ExchangeTokenResponse) -> Response<Body> {
+    let ends = exchanged.expires_at.and_then(proto::time::read);
+    let body = answer::write(&Exchanged {
+        expires_at: ends.and_then(proto::time::text_of_seconds),
+        token: exchanged.token.clone(),
+        access_token: exchanged.token,
+        token_type: "Bearer",
+        expires_in: exchanged.expires_in_seconds,
+    });
+    let mut response = Response::new(Body::from(Bytes::from(body)));
+    response.headers_mut().insert(header::CONTENT_TYPE, answer::JSON);
+    // RFC 6749, section 5.1, asks for it beside Cache-Control.
+    response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}

@@ -1,0 +1,82 @@
+//! Exchanges what a caller holds for a token of a portal that ends by itself.
+//!
+//! Each way begins with what is held and ends with the portal, never the other way round: a refusal cannot depend on
+//! whether the portal exists. It knows neither HTTP nor the words of OAuth.
+
+mod client_credentials;
+mod guesses;
+mod mint;
+pub(crate) mod refusals;
+pub(crate) mod sweep;
+
+pub(crate) use guesses::Guesses;
+pub(crate) use refusals::Refusals;
+
+use crate::{
+    caller::Origin, catalog::Catalog, change::Turns, exchange::mint::Minted, record::Actor, usage::Usage,
+};
+use model::{Bearer, Fault, Reason};
+use proto::registry::v1::{ExchangeTokenRequest, exchange_token_request::Grant};
+use refusals::Refusal;
+use std::time::Instant;
+
+/// What it takes to exchange.
+#[derive(Clone, Copy)]
+pub(crate) struct Exchange<'a> {
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) turns: &'a Turns,
+    pub(crate) usage: &'a Usage,
+    pub(crate) guesses: &'a Guesses,
+    pub(crate) refusals: &'a Refusals,
+}
+
+/// Which portal a caller names, and how long the token is to last.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    organization: &'a str,
+    portal: &'a str,
+    minutes: Option<u32>,
+    origin: &'a Origin,
+}
+
+/// Why nothing was exchanged, and whose try it was where that is known.
+struct Refused {
+    fault: Fault,
+    actor: Option<Actor>,
+}
+
+impl<T: Into<Fault>> From<T> for Refused {
+    fn from(fault: T) -> Self {
+        Self { fault: fault.into(), actor: None }
+    }
+}
+
+impl Exchange<'_> {
+    /// Makes a token for whoever holds something that is worth one.
+    ///
+    /// # Errors
+    ///
+    /// RATE_LIMITED for an address that has guessed too often, and what each way says.
+    pub(crate) async fn exchange(
+        self,
+        origin: &Origin,
+        request: &ExchangeTokenRequest,
+    ) -> Result<(Bearer, Minted), Fault> {
+        self.guesses.admit(origin.address, Instant::now())?;
+        let ExchangeTokenRequest { organization, portal, expires_in_minutes: minutes, grant } = request;
+        let wanted = Wanted { organization, portal, minutes: *minutes, origin };
+        let (grant_type, outcome) = match grant {
+            Some(Grant::ClientCredentials(held)) => {
+                ("client_credentials", self.client_credentials(wanted, held).await)
+            }
+            None => return Err(Fault::new(Reason::BadRequest, "what is to be exchanged is missing")),
+        };
+        outcome.map_err(|Refused { fault, actor }| {
+            if matches!(fault.reason(), Reason::InvalidClient | Reason::InvalidGrant) {
+                self.guesses.wrong(origin.address, Instant::now());
+            }
+            self.refusals.note(Refusal::new(wanted, grant_type, fault.reason(), actor));
+            fault
+        })
+    }
+}

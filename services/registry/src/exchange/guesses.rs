@@ -1,0 +1,167 @@
+//! Wrong secrets, counted by where they come from: who has guessed too often is not listened to for a while.
+//!
+//! The time is handed in. A stranger costs an entry of a bounded map; whoever guesses from elsewhere keeps nobody away.
+
+use metrics::counter;
+use model::{Fault, Reason};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How many wrong ones are listened to within a window.
+const MAX_WRONG: u32 = 10;
+/// How long a window lasts from the first wrong one on.
+const WINDOW: Duration = Duration::from_secs(60);
+/// The most places that are counted apart; beyond them, guesses from new ones are not counted.
+const MAX_PLACES: usize = 100_000;
+
+/// Counts wrong guesses; shared by all calls.
+#[derive(Default)]
+pub(crate) struct Guesses(Mutex<Places>);
+
+#[derive(Default)]
+struct Places {
+    counted: HashMap<Place, Window>,
+    /// When those whose window has ended were last forgotten.
+    cleared: Option<Instant>,
+}
+
+/// From where guesses come: an IPv4 address, the /64 of an IPv6 address (of which one person has all), or nowhere
+/// that is known.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+enum Place {
+    Known(Ipv6Addr),
+    Unknown,
+}
+
+/// What has come from a place.
+struct Window {
+    began: Instant,
+    wrong: u32,
+}
+
+impl Place {
+    fn of(address: Option<IpAddr>) -> Self {
+        match address.map(|address| address.to_canonical()) {
+            None => Self::Unknown,
+            Some(IpAddr::V4(address)) => Self::Known(address.to_ipv6_mapped()),
+            Some(IpAddr::V6(address)) => Self::Known((u128::from(address) >> 64 << 64).into()),
+        }
+    }
+}
+
+impl Window {
+    /// How much is left of it.
+    fn left(&self, now: Instant) -> Option<Duration> {
+        WINDOW.checked_sub(now.saturating_duration_since(self.began)).filter(|left| !left.is_zero())
+    }
+}
+
+impl Guesses {
+    /// Lets in who has not guessed too often.
+    ///
+    /// # Errors
+    ///
+    /// RATE_LIMITED until the window ends, right or wrong: else the right one would still be found.
+    pub(crate) fn admit(&self, address: Option<IpAddr>, now: Instant) -> Result<(), Fault> {
+        let places = self.lock();
+        let window = places.counted.get(&Place::of(address)).filter(|window| window.wrong >= MAX_WRONG);
+        match window.and_then(|window| window.left(now)) {
+            None => Ok(()),
+            Some(left) => {
+                let message = "too many wrong secrets came from this address";
+                Err(Fault::new(Reason::RateLimited, message).retry_after(left))
+            }
+        }
+    }
+
+    /// Counts a wrong guess.
+    pub(crate) fn wrong(&self, address: Option<IpAddr>, now: Instant) {
+        let mut places = self.lock();
+        let place = Place::of(address);
+        if places.counted.len() >= MAX_PLACES && !places.counted.contains_key(&place) {
+            places.clear(now);
+            if places.counted.len() >= MAX_PLACES {
+                drop(places);
+                counter!("portals_registry_guesses_not_counted_total").increment(1);
+                return;
+            }
+        }
+        let window = places.counted.entry(place).or_insert(Window { began: now, wrong: 0 });
+        if window.left(now).is_none() {
+            *window = Window { began: now, wrong: 0 };
+        }
+        window.wrong = window.wrong.saturating_add(1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Places {
+    /// Forgets the windows that have ended; once a second, for it looks at all of them.
+    fn clear(&mut self, now: Instant) {
+        let lately = |cleared: Instant| now.saturating_duration_since(cleared) < Duration::from_secs(1);
+        if !self.cleared.is_some_and(lately) {
+            self.counted.retain(|_, window| window.left(now).is_some());
+            self.cleared = Some(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    #[test]
+    fn ten_wrong_ones_a_minute_are_listened_to_and_nobody_elsewhere_is_kept_away() {
+        let guesses = Guesses::default();
+        let (bad, good) = (address("192.0.2.1"), address("192.0.2.2"));
+        let start = Instant::now();
+        for guess in 0..MAX_WRONG {
+            guesses.admit(bad, start).unwrap_or_else(|fault| panic!("guess {guess}: {fault}"));
+            guesses.wrong(bad, start);
+        }
+        let fault = guesses.admit(bad, start + Duration::from_secs(20)).unwrap_err();
+        assert_eq!((fault.reason(), fault.wait()), (Reason::RateLimited, Some(Duration::from_secs(40))));
+        assert!(guesses.admit(address("::ffff:192.0.2.1"), start).is_err(), "it is the same address");
+        for other in [good, None, address("2001:db8::1")] {
+            assert!(guesses.admit(other, start).is_ok(), "{other:?}");
+        }
+        assert!(guesses.admit(bad, start + WINDOW).is_ok());
+        guesses.wrong(bad, start + WINDOW);
+        assert!(guesses.admit(bad, start + WINDOW).is_ok(), "a new window begins with the first wrong one");
+    }
+
+    #[test]
+    fn who_has_a_network_of_ipv6_has_no_more_guesses_than_who_has_an_address() {
+        let guesses = Guesses::default();
+        let now = Instant::now();
+        for host in 0..MAX_WRONG {
+            guesses.wrong(address(&format!("2001:db8:0:1::{host:x}")), now);
+        }
+        assert!(guesses.admit(address("2001:db8:0:1:ffff::1"), now).is_err());
+        assert!(guesses.admit(address("2001:db8:0:2::1"), now).is_ok());
+    }
+
+    #[test]
+    fn memory_is_bounded_and_places_of_before_make_room() {
+        let guesses = Guesses::default();
+        let start = Instant::now();
+        let place = |number: u32| Some(IpAddr::from(number.to_be_bytes()));
+        for number in 0..110_000 {
+            guesses.wrong(place(number), start);
+        }
+        assert_eq!(guesses.lock().counted.len(), MAX_PLACES);
+        guesses.wrong(place(200_000), start + WINDOW);
+        assert_eq!(guesses.lock().counted.len(), 1);
+    }
+}
