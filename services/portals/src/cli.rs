@@ -5,6 +5,7 @@
 pub(crate) mod environment;
 pub(crate) mod given;
 pub(crate) mod manage;
+pub(crate) mod secret;
 pub(crate) mod serve;
 
 use crate::exit::Failure;
@@ -75,6 +76,8 @@ pub(crate) enum Command {
     Portal(manage::Portal),
     /// Manages the tokens of a portal
     Token(manage::Token),
+    /// Manages the secrets of a portal, which are exchanged for tokens
+    Secret(secret::PortalSecret),
     /// Reads the audit of an organization, and checks that nothing in it was changed
     Audit(manage::Audit),
     /// Calls a portal and prints the upstream's answer

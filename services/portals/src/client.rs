@@ -8,6 +8,7 @@ pub(crate) mod invoke;
 pub(crate) mod organization;
 pub(crate) mod output;
 pub(crate) mod portal;
+pub(crate) mod secret;
 pub(crate) mod token;
 
 use crate::exit::Failure;

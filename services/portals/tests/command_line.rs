@@ -90,6 +90,9 @@ fn a_bad_configuration_is_refused_in_one_line_before_anything_happens() {
         (&["edge", "--registry", "http://a:1"], &[("PORTALS_EDGE_KEY", EDGE_KEY)], "--executor"),
         (&["registry"], &[], "--edge-key"),
         (&["executor"], &[], "--secret-key"),
+        (&["token", "exchange", "a", "b", "--client-secret", "canary"], &[], "--client-id"),
+        (&["token", "exchange", "a", "b", "--client-id", "c"], &[], "--client-secret"),
+        (&["token", "exchange", "a", "b", "--client-id", "c", "--expires-in", "soon"], &[], "--expires-in"),
         (&["invoke", "a", "b", "--var", "novalue"], &[], "--var"),
         (&["invoke", "a", "b", "--variables", "@missing"], &[], "missing"),
     ];
@@ -133,6 +136,8 @@ fn every_command_explains_itself() {
         &["org", "create", "--help"],
         &["portal", "update", "--help"],
         &["token", "revoke", "--help"],
+        &["token", "exchange", "--help"],
+        &["secret", "create", "--help"],
         &["invoke", "--help"],
         &["healthcheck", "--help"],
     ] {

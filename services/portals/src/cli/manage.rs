@@ -1,6 +1,9 @@
 //! Flags of the commands that are clients of a running house.
 
-use super::given::{self, Given};
+use super::{
+    given::{self, Given},
+    secret::Exchange,
+};
 use crate::{cli::serve::UpstreamToken, config};
 use clap::{Args, Subcommand, ValueEnum};
 use model::Secret;
@@ -193,7 +196,7 @@ pub(crate) struct PortalProperties {
 /// `portals token`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  portals token create my-organization trigger-main-build --description ci\n  portals token revoke my-organization trigger-main-build 0190d3f2-…"
+    after_help = "Examples:\n  portals token create my-organization trigger-main-build --description ci\n  portals token exchange my-organization trigger-main-build --client-id 0190d3f2-… --client-secret-file secret\n  portals token revoke my-organization trigger-main-build 0190d3f2-…"
 )]
 pub(crate) struct Token {
     #[command(flatten)]
@@ -225,6 +228,8 @@ pub(crate) enum TokenAction {
         /// The portal's slug
         portal: String,
     },
+    /// Exchanges a secret of the portal for a token of an hour or less, and prints the token alone
+    Exchange(Exchange),
     /// Ends a token; when this returns, it is dead everywhere
     Revoke {
         /// The organization's slug

@@ -83,6 +83,11 @@ impl Api {
         Ok(Self { client, url, token, json })
     }
 
+    /// The same house, asked by nobody.
+    pub(crate) fn anonymous(self) -> Self {
+        Self { token: None, ..self }
+    }
+
     /// Sends a request and reads the whole answer, whatever it says.
     pub(crate) async fn send(
         &self,
@@ -188,7 +193,9 @@ impl Reply {
     /// What a refusal says, in the API's own words.
     pub(crate) fn refusal(&self) -> Failure {
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        let message = |of: &Value| of.get("message").and_then(Value::as_str).map(str::to_owned);
+        let text = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).map(str::to_owned);
+        // OAuth says it with another name.
+        let message = |of: &Value| text(of, "message").or_else(|| text(of, "error_description"));
         let errors = body.get("errors").and_then(Value::as_array);
         let said = match errors {
             Some(errors) => errors.iter().filter_map(message).collect::<Vec<_>>().join("; "),
@@ -196,6 +203,7 @@ impl Reply {
         };
         let code = errors
             .and_then(|errors| errors.first()?.get("extensions")?.get("code")?.as_str())
+            .or_else(|| body.get("error")?.as_str())
             .map(|code| format!(" {code}"))
             .unwrap_or_default();
         Failure::refused(format!("{}{code}: {said}", self.status.as_u16()))

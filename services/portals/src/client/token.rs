@@ -1,6 +1,6 @@
 //! `portals token`: who may call a portal.
 
-use super::{api::Api, output, segment};
+use super::{api::Api, output, secret, segment};
 use crate::{
     cli::manage::{Token, TokenAction},
     exit::Failure,
@@ -15,6 +15,7 @@ pub(crate) fn run(command: Token) -> Result<(), Failure> {
     let api = Api::new(command.server)?;
     super::run(async move {
         match command.action {
+            TokenAction::Exchange(exchange) => secret::exchange(api.anonymous(), exchange).await,
             TokenAction::Create { organization, portal, description, expires_at } => {
                 let body = json!({"description": description, "expires_at": expires_at});
                 let path = path(&organization, &portal)?;
