@@ -4,7 +4,7 @@
 //! answered when nobody can use it any more.
 
 #[cfg(test)]
-mod desk;
+pub(crate) mod desk;
 mod document;
 mod lists;
 mod organizations;

@@ -116,3 +116,86 @@ fn life(token: &Token, now: SystemTime) -> Option<(u64, u64)> {
 fn unauthenticated() -> Fault {
     Fault::new(Reason::Unauthenticated, "the token is missing, malformed, unknown, expired or revoked")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::administration::desk::{keyring, operator, registry};
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    use proto::registry::v1::CreatePortalTokenRequest;
+
+    const FORGERIES: u32 = 1_000_000;
+
+    /// A random number, the same in each run (splitmix64).
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, bound: usize) -> usize {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(bound).unwrap()).unwrap()
+        }
+    }
+
+    /// The same text with the checksum that belongs to it: who forges can compute it too.
+    fn with_checksum(text: &[u8]) -> Vec<u8> {
+        let body = &text[..text.len() - 6];
+        let sum = URL_SAFE_NO_PAD.encode(Fingerprint::of(body).as_bytes());
+        [body, &sum.as_bytes()[..6]].concat()
+    }
+
+    /// Something near a token, and never a token itself.
+    fn forged(token: &[u8], other: &[u8], dice: &mut Dice) -> Vec<u8> {
+        let mut text = token.to_vec();
+        let place = dice.below(text.len());
+        let characters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        match dice.below(6) {
+            0 => text[place] ^= 1 << dice.below(8),
+            1 => text.truncate(place),
+            2 => text.insert(place, characters[dice.below(characters.len())]),
+            3 => text.swap(place, (place + 1) % token.len()),
+            // The head of one and the tail of another.
+            4 => text = with_checksum(&[&token[..place.clamp(5, 46)], &other[place.clamp(5, 46)..]].concat()),
+            _ => {
+                text[4 + dice.below(43)] = characters[dice.below(characters.len())];
+                text = with_checksum(&text);
+            }
+        }
+        if text == token || text == other {
+            text.push(b'A');
+        }
+        text
+    }
+
+    #[tokio::test]
+    async fn of_a_million_forged_tokens_none_is_let_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = registry(folder.path()).await;
+        let mut tokens = Vec::new();
+        for _ in 0..2 {
+            let request = CreatePortalTokenRequest {
+                organization: "acme".to_owned(),
+                portal: "viewer".to_owned(),
+                ..Default::default()
+            };
+            tokens.push(registry.administration().create_token(&operator(), request).await.unwrap().1);
+        }
+        let (signer, usage, now) = (Signer::new(&keyring()), Usage::default(), SystemTime::now());
+        let let_in = |bearer: &str| {
+            let named = ("acme", "viewer", bearer);
+            authorize(registry.catalog(), &signer, &usage, named, now).is_ok()
+        };
+        let [token, other] = [0, 1].map(|at: usize| tokens[at].expose());
+        assert!(let_in(token) && let_in(other));
+        let (mut dice, mut looked_up) = (Dice(4), 0);
+        for _ in 0..FORGERIES {
+            let forged = forged(token.as_bytes(), other.as_bytes(), &mut dice);
+            let Ok(forged) = String::from_utf8(forged) else { continue };
+            looked_up += u32::from(fingerprint(&forged).is_some());
+            assert!(!let_in(&forged), "it is let in, and it is none of those that were made");
+        }
+        assert!(looked_up > FORGERIES / 4, "{looked_up} of them had a good checksum");
+        assert!(let_in(token) && let_in(other));
+    }
+}

@@ -72,10 +72,15 @@ impl Exchange<'_> {
             None => return Err(Fault::new(Reason::BadRequest, "what is to be exchanged is missing")),
         };
         outcome.map_err(|Refused { fault, actor }| {
-            if matches!(fault.reason(), Reason::InvalidClient | Reason::InvalidGrant) {
+            let reason = fault.reason();
+            let is_guess = matches!(reason, Reason::InvalidClient | Reason::InvalidGrant);
+            if is_guess {
                 self.guesses.wrong(origin.address, Instant::now());
             }
-            self.refusals.note(Refusal::new(wanted, grant_type, fault.reason(), actor));
+            // What is not of the form, and what fails on our side, is nobody's try.
+            if is_guess || matches!(reason, Reason::IpNotAllowed | Reason::RateLimited) {
+                self.refusals.note(Refusal::new(wanted, grant_type, reason, actor));
+            }
             fault
         })
     }

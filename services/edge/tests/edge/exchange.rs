@@ -6,7 +6,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{Method, Request};
 use model::{Fault, Reason};
 use proto::registry::v1::{self, exchange_token_request::Grant};
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -205,4 +208,35 @@ async fn what_cannot_be_a_portal_is_asked_for_as_nobodys() {
         let (asked, _) = asked(&stage);
         assert_eq!((&*asked.organization, &*asked.portal), ("-", "-"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let stage = Stage::with(|config| config.body_timeout = Duration::from_millis(20));
+    let never = Body::from_stream(tokio_stream::pending::<Result<bytes::Bytes, std::io::Error>>());
+    let reply = stage.ask(request(FORM, never)).await;
+    assert_refused(&reply, 408, "invalid_request");
+    assert_eq!(reply.header("connection"), Some("close"));
+}
+
+#[tokio::test]
+async fn strangers_who_ask_for_tokens_do_not_take_what_calls_need() {
+    let stage = Arc::new(stage());
+    let held = stage.registry.hold_exchanges().await;
+    let good = "grant_type=client_credentials&client_id=a&secret=b";
+    let waiting: Vec<_> = (0..256)
+        .map(|_| {
+            let stage = Arc::clone(&stage);
+            tokio::spawn(async move { post(&stage, FORM, good).await.status.as_u16() })
+        })
+        .collect();
+    stage.registry.exchanges(256).await;
+    let reply = post(&stage, FORM, good).await;
+    assert_refused(&reply, 503, "temporarily_unavailable");
+    assert_eq!(stage.invoke("{}").await.status.as_u16(), 200);
+    drop(held);
+    for waiting in waiting {
+        assert_eq!(waiting.await.unwrap(), 200);
+    }
+    assert_eq!(post(&stage, FORM, good).await.status.as_u16(), 200);
 }

@@ -1,5 +1,9 @@
 //! What the edge stands on in these tests: a registry and an executor that do as they are told and remember.
 
+mod executor;
+
+pub(crate) use executor::{Executor, answer};
+
 use axum::body::Body;
 use bytes::Bytes;
 use edge::{Config, Edge, Service};
@@ -8,7 +12,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use model::{Bearer, BearerKind, Fault, Reason, Secret};
 use proto::{
-    Answer, Call, Execute, channel,
+    channel,
     registry::v1::{
         self, administration_service_server::AdministrationServiceServer, registry_service_server,
     },
@@ -18,10 +22,13 @@ use std::{
     any::Any,
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, SystemTime},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request as Asked, Response as Told, Status, Streaming, metadata::MetadataMap, service::Routes};
 
@@ -33,7 +40,6 @@ pub(crate) const TOKEN: &str = "00000000-0000-4000-8000-00000000000c";
 type Authorize = Arc<
     dyn Fn(v1::AuthorizeRequest) -> BoxFuture<'static, Result<v1::AuthorizeResponse, Fault>> + Send + Sync,
 >;
-type Run = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<Answer, Fault>> + Send + Sync>;
 /// By method, a `Boxed` of its messages.
 type Answers = HashMap<&'static str, Box<dyn Any + Send>>;
 type Boxed<Q, R> = Box<dyn Fn(&Q) -> Result<R, Fault> + Send>;
@@ -145,6 +151,10 @@ struct RegistryInner {
     watching: tokio::sync::Mutex<mpsc::Receiver<Watch>>,
     pub(crate) answers: Mutex<Answers>,
     seen: Mutex<Vec<Seen>>,
+    /// Whoever has it keeps exchanges from being answered.
+    exchanging: tokio::sync::RwLock<()>,
+    /// How many exchanges have come.
+    exchanges: AtomicUsize,
 }
 
 /// One edge's watch, from the registry's side.
@@ -214,6 +224,8 @@ impl Registry {
             watching: tokio::sync::Mutex::new(watching),
             answers: Mutex::default(),
             seen: Mutex::default(),
+            exchanging: tokio::sync::RwLock::default(),
+            exchanges: AtomicUsize::default(),
         }))
     }
 
@@ -244,6 +256,18 @@ impl Registry {
 
     pub(crate) fn authorized(&self) -> Vec<v1::AuthorizeRequest> {
         self.0.authorized.lock().unwrap().clone()
+    }
+
+    /// Keeps exchanges from being answered while the guard is held.
+    pub(crate) async fn hold_exchanges(&self) -> tokio::sync::RwLockWriteGuard<'_, ()> {
+        self.0.exchanging.write().await
+    }
+
+    /// Waits until so many exchanges have come.
+    pub(crate) async fn exchanges(&self, count: usize) {
+        while self.0.exchanges.load(Ordering::Relaxed) < count {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(crate) async fn watch(&self) -> Watch {
@@ -301,6 +325,8 @@ impl registry_service_server::RegistryService for Registry {
         &self,
         request: Asked<v1::ExchangeTokenRequest>,
     ) -> Result<Told<v1::ExchangeTokenResponse>, Status> {
+        self.0.exchanges.fetch_add(1, Ordering::Relaxed);
+        let _free = self.0.exchanging.read().await;
         self.administer("exchange_token", request)
     }
 
@@ -345,73 +371,4 @@ administration! {
     create_portal_secret: CreatePortalSecretRequest => CreatePortalSecretResponse,
     delete_portal_secret: DeletePortalSecretRequest => DeletePortalSecretResponse,
     list_audit_events: ListAuditEventsRequest => ListAuditEventsResponse,
-}
-
-/// An executor that does as it is told.
-#[derive(Clone)]
-pub(crate) struct Executor(Arc<ExecutorInner>);
-
-struct ExecutorInner {
-    run: Mutex<Run>,
-    calls: Mutex<Vec<Call>>,
-}
-
-/// An upstream's answer.
-pub(crate) fn answer(status: u16, body: &'static str) -> Answer {
-    Answer {
-        status,
-        ignored_variables: Vec::new(),
-        body: proto::Body::Whole(Bytes::from_static(body.as_bytes())),
-    }
-}
-
-impl Executor {
-    fn new() -> Self {
-        let run: Run = Arc::new(|_| Box::pin(ready(Ok(answer(200, r#"{"data":{"ok":1}}"#)))));
-        Self(Arc::new(ExecutorInner { run: Mutex::new(run), calls: Mutex::default() }))
-    }
-
-    pub(crate) fn on_call<F, T>(&self, run: F)
-    where
-        F: Fn(Call) -> T + Send + Sync + 'static,
-        T: Future<Output = Result<Answer, Fault>> + Send + 'static,
-    {
-        *self.0.run.lock().unwrap() = Arc::new(move |call| Box::pin(run(call)));
-    }
-
-    pub(crate) fn fail(&self, fault: impl Fn() -> Fault + Send + Sync + 'static) {
-        self.on_call(move |_| ready(Err(fault())));
-    }
-
-    /// From now on calls do not end; the receiver tells when the first of them is dropped.
-    pub(crate) fn hang(&self) -> oneshot::Receiver<()> {
-        struct Told(Option<oneshot::Sender<()>>);
-        impl Drop for Told {
-            fn drop(&mut self) {
-                let _ = self.0.take().map(|sender| sender.send(()));
-            }
-        }
-        let (sender, dropped) = oneshot::channel();
-        let first = Mutex::new(Some(sender));
-        self.on_call(move |_| {
-            let told = Told(first.lock().unwrap().take());
-            async move {
-                let _told = told;
-                std::future::pending().await
-            }
-        });
-        dropped
-    }
-
-    pub(crate) fn calls(&self) -> Vec<Call> {
-        self.0.calls.lock().unwrap().clone()
-    }
-}
-
-impl Execute for Executor {
-    fn execute(&self, call: Call) -> BoxFuture<'static, Result<Answer, Fault>> {
-        self.0.calls.lock().unwrap().push(call.clone());
-        let run = Arc::clone(&*self.0.run.lock().unwrap());
-        run(call)
-    }
 }

@@ -118,6 +118,45 @@ fn end(now: SystemTime, life: Duration, latest: Option<Moment>) -> (SystemTime, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        administration::desk::{operator, registry},
+        record,
+        store::Batch,
+    };
+    use model::Fingerprint;
+
+    #[tokio::test]
+    async fn a_portal_makes_so_many_within_an_hour_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = registry(folder.path()).await;
+        let (catalog, now) = (registry.catalog(), SystemTime::now());
+        let portal = registry.administration().portal("acme", "viewer").unwrap();
+        let made_at = |ago: Duration, number: u64| {
+            let mut random = [0; 10];
+            random[..8].copy_from_slice(&number.to_be_bytes());
+            uuid::Builder::from_unix_timestamp_millis(Moment::from(now).before(ago).ms(), &random).into_uuid()
+        };
+        let mark = record::write(&Mark { fingerprint: Fingerprint::of(b"any") });
+        let marks = |count: u64, ago: Duration| {
+            let put = |batch: Batch, number| {
+                batch.put(table::ephemeral_order(portal.uuid, made_at(ago, number)), mark.clone())
+            };
+            catalog.commit((0..count).fold(Batch::new(), put))
+        };
+        let try_one = || {
+            let draft = Draft::of(catalog, "acme").unwrap();
+            let (kind, author) = (TokenKind::Ephemeral, Author::from(&operator()));
+            let order = Order { portal: &portal, kind, secret: None, life: MINUTE, author };
+            mint(catalog, draft, order, now).map(drop).map_err(|fault| fault.reason())
+        };
+        let most = u64::try_from(MAX_TOKENS).unwrap();
+        marks(most, HOUR + MINUTE).await.unwrap();
+        assert_eq!(try_one(), Ok(()), "those of before do not count");
+        marks(most - 1, MINUTE).await.unwrap();
+        assert_eq!(try_one(), Ok(()));
+        marks(1, HOUR - MINUTE).await.unwrap();
+        assert_eq!(try_one(), Err(Reason::RateLimited));
+    }
 
     #[test]
     fn a_token_ends_at_a_whole_second_and_not_after_what_it_was_exchanged_for() {

@@ -54,3 +54,109 @@ async fn sweep(catalog: &Catalog, before: Moment) -> Result<(), Fault> {
         counter!("portals_registry_tokens_removed_total").increment(count);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Registry,
+        administration::desk::{operator, registry},
+        change::{Author, Draft, Plan},
+        exchange::mint::{Minted, Order, mint},
+        record::{self, Portal, TokenKind, TokenUse},
+    };
+    use model::Bearer;
+    use proto::registry::v1;
+    use std::time::SystemTime;
+
+    const HOUR: Duration = AFTER;
+
+    fn viewer(registry: &Registry) -> Portal {
+        registry.administration().portal("acme", "viewer").unwrap()
+    }
+
+    /// A token that was made at this time, for an hour.
+    async fn minted(registry: &Registry, made_at: SystemTime) -> (Bearer, Minted) {
+        let (administration, portal) = (registry.administration(), viewer(registry));
+        let plan = || {
+            let draft = Draft::of(administration.catalog, "acme")?;
+            let (kind, author) = (TokenKind::Ephemeral, Author::from(&operator()));
+            let order = Order { portal: &portal, kind, secret: None, life: HOUR, author };
+            let (write, bearer, minted) = mint(administration.catalog, draft, order, made_at)?;
+            Ok(Plan::Write(write, (bearer, minted)))
+        };
+        administration.turns.change(administration.catalog, "acme", plan).await.unwrap().0
+    }
+
+    /// What is left of a token, by the names of its records.
+    fn left(registry: &Registry, (bearer, minted): &(Bearer, Minted)) -> Vec<&'static str> {
+        let (catalog, portal) = (registry.catalog(), viewer(registry).uuid);
+        let places = [
+            ("token", table::token(&bearer.fingerprint())),
+            ("order", table::ephemeral_order(portal, minted.uuid)),
+            ("ending", table::ending(minted.expires_at.into(), minted.uuid)),
+            ("use", table::token_use(minted.uuid)),
+            ("end", table::end(Mortal::Token, minted.uuid)),
+        ];
+        let there = |(name, key)| catalog.get(&key).unwrap().map(|_| name);
+        places.into_iter().filter_map(there).collect()
+    }
+
+    async fn revoke(registry: &Registry, uuid: &str) {
+        let request = v1::DeletePortalTokenRequest {
+            organization: "acme".to_owned(),
+            portal: "viewer".to_owned(),
+            uuid: uuid.to_owned(),
+        };
+        registry.administration().delete_token(&operator(), request).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_ended_over_an_hour_ago_is_removed_wholly_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = registry(folder.path()).await;
+        let now = SystemTime::now();
+        let old = minted(&registry, now - HOUR * 3).await;
+        let revoked = minted(&registry, now - HOUR * 3).await;
+        let lately = minted(&registry, now - HOUR - HOUR / 2).await;
+        let live = minted(&registry, now).await;
+        revoke(&registry, &revoked.1.uuid.to_string()).await;
+        let used = record::write(&TokenUse { last_used_at_ms: now.into() });
+        let batch = Batch::new().put(table::token_use(old.1.uuid), used);
+        registry.catalog().commit(batch).await.unwrap();
+        let service = v1::CreatePortalTokenRequest {
+            organization: "acme".to_owned(),
+            portal: "viewer".to_owned(),
+            ..Default::default()
+        };
+        let (service, _) = registry.administration().create_token(&operator(), service).await.unwrap();
+        revoke(&registry, &service.uuid).await;
+        assert_eq!(left(&registry, &old), ["token", "order", "ending", "use"]);
+        assert_eq!(left(&registry, &revoked), ["token", "ending", "end"]);
+
+        sweep(registry.catalog(), Moment::from(now).before(AFTER)).await.unwrap();
+
+        for gone in [&old, &revoked] {
+            assert_eq!(left(&registry, gone), <[&str; 0]>::default());
+        }
+        for stays in [&lately, &live] {
+            assert_eq!(left(&registry, stays), ["token", "order", "ending"]);
+        }
+        let uuid = service.uuid.parse().unwrap();
+        assert!(registry.catalog().has_ended(Mortal::Token, uuid).unwrap(), "it stays revoked for ever");
+    }
+
+    #[tokio::test]
+    async fn more_than_one_commit_removes_are_removed_by_several() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = registry(folder.path()).await;
+        let now = SystemTime::now();
+        for _ in 0..=BATCH {
+            minted(&registry, now - HOUR * 3).await;
+        }
+        let before = registry.catalog().revision();
+        sweep(registry.catalog(), Moment::from(now).before(AFTER)).await.unwrap();
+        assert_eq!(registry.catalog().revision(), before + 2);
+        assert!(registry.catalog().ended_before(now.into(), 1).unwrap().is_empty());
+    }
+}
