@@ -17,6 +17,7 @@ mod crash;
 mod examples;
 mod grpc;
 mod matrix;
+mod narrowed;
 mod oauth;
 mod requests;
 mod restarts;

@@ -13,6 +13,7 @@ mod portals;
 mod precondition;
 mod properties;
 mod render;
+mod restrictions;
 mod route;
 mod secrets;
 mod sent;

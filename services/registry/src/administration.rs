@@ -10,6 +10,7 @@ mod lists;
 mod organizations;
 mod portals;
 mod problems;
+mod restrictions;
 mod revision;
 mod secrets;
 mod service;

@@ -10,6 +10,7 @@ mod index;
 mod moment;
 mod organization;
 mod portal;
+mod restriction;
 mod secret;
 mod token;
 
@@ -20,6 +21,7 @@ pub(crate) use index::{End, Ending, Mark, Pointer};
 pub(crate) use moment::Moment;
 pub(crate) use organization::{Organization, Tally};
 pub(crate) use portal::{ExtraVariables, Portal};
+pub(crate) use restriction::{Restrictions, Variable as RestrictedVariable};
 pub(crate) use secret::PortalSecret;
 pub(crate) use token::{Token, TokenKind, TokenUse};
 
@@ -74,6 +76,7 @@ mod tests {
         keeps::<Tally>("tally_with_head");
         keeps::<Token>("token");
         keeps::<Token>("token_ephemeral");
+        keeps::<Token>("token_narrowed");
         keeps::<TokenUse>("token_use");
     }
 

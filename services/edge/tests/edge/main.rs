@@ -11,6 +11,7 @@ mod authorization;
 mod exchange;
 mod invocation;
 mod limits;
+mod narrowed;
 mod openapi;
 mod rest;
 mod session;
