@@ -17,7 +17,6 @@ mod crash;
 mod examples;
 mod grpc;
 mod matrix;
-mod narrowed;
 mod oauth;
 mod requests;
 mod restarts;

@@ -13,7 +13,6 @@ mod portals;
 mod precondition;
 mod properties;
 mod render;
-mod restrictions;
 mod route;
 mod secrets;
 mod sent;

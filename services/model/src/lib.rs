@@ -13,7 +13,6 @@
 //! - **bearer**: what a caller presents; a **token** is what the registry knows of it.
 //! - **secret**: any text that must not be printed; a **credential** is the secret an upstream wants.
 //! - **grant**: the registry's signed word that a bearer may run one portal revision until then.
-//! - **restrictions**: what a token may do less than its portal would let it.
 //! - **upstream**: the GraphQL API that an organization's portals run against.
 //! - **fault**: why something could not be done, in words for its caller and a cause for the log.
 
@@ -26,7 +25,6 @@ pub mod key;
 pub mod organization;
 pub mod portal;
 pub mod prehashed;
-pub mod restriction;
 pub mod secret;
 pub mod slug;
 pub mod variables;
@@ -35,6 +33,5 @@ pub use address::AllowedAddresses;
 pub use bearer::{Bearer, BearerKind, Fingerprint};
 pub use fault::{Fault, Reason};
 pub use prehashed::Prehashed;
-pub use restriction::Restrictions;
 pub use secret::Secret;
 pub use slug::Slug;

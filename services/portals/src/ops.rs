@@ -16,8 +16,8 @@ const UPKEEP: Duration = Duration::from_secs(5);
 const SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
-/// Asks a room whether it can serve; the reason if not.
-pub(crate) type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+/// Asks a room whether it can serve, and what is to be said of it all the same; the reason if not.
+pub(crate) type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<Option<String>, String>> + Send + Sync>;
 
 /// Everything that must be ready for the process to be.
 #[derive(Clone)]
@@ -32,19 +32,20 @@ impl Readiness {
         Self { checks: Arc::new(checks), shutdown }
     }
 
-    /// Whether the process can serve; the reason if not.
-    pub(crate) async fn ready(&self) -> Result<(), String> {
+    /// Whether the process can serve, and what is to be said of its rooms all the same; the reason if not.
+    pub(crate) async fn ready(&self) -> Result<Vec<String>, String> {
         if self.shutdown.has_begun() {
             return Err("shutting down".to_owned());
         }
+        let mut remarks = Vec::new();
         for (name, check) in self.checks.iter() {
             match time::timeout(PATIENCE, check()).await {
-                Ok(Ok(())) => {}
+                Ok(Ok(remark)) => remarks.extend(remark.map(|remark| format!("{name}: {remark}"))),
                 Ok(Err(reason)) => return Err(format!("{name}: {reason}")),
                 Err(_) => return Err(format!("{name}: no answer within {} s", PATIENCE.as_secs())),
             }
         }
-        Ok(())
+        Ok(remarks)
     }
 }
 
@@ -77,7 +78,10 @@ pub(crate) fn router(readiness: Readiness, metrics: PrometheusHandle) -> Router 
 
 async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
     match readiness.ready().await {
-        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Ok(remarks) => {
+            let remarks: String = remarks.iter().map(|remark| format!("{remark}\n")).collect();
+            (StatusCode::OK, format!("ready\n{remarks}"))
+        }
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
 }
@@ -95,4 +99,38 @@ fn count_allocations() {
         stats_alloc::INSTRUMENTED_SYSTEM.stats();
     metrics::counter!("portals_allocations_total").absolute(so_far(allocations + reallocations));
     metrics::counter!("portals_allocated_bytes_total").absolute(so_far(bytes_allocated));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Trigger;
+
+    fn check(answer: Result<Option<&'static str>, &'static str>) -> Check {
+        Arc::new(move || {
+            let answer = answer.map(|remark| remark.map(str::to_owned)).map_err(str::to_owned);
+            Box::pin(std::future::ready(answer))
+        })
+    }
+
+    async fn told(checks: Vec<(&'static str, Check)>) -> (StatusCode, String) {
+        let (_trigger, shutdown) = Trigger::new();
+        let answer = readyz(State(Readiness::new(checks, shutdown))).await.into_response();
+        let (head, body) = answer.into_parts();
+        let body = axum::body::to_bytes(body, 1_024).await.unwrap();
+        (head.status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_process_is_ready_when_all_of_its_rooms_are_and_says_what_they_say() {
+        let ready = ("edge", check(Ok(None)));
+        assert_eq!(told(vec![ready.clone()]).await, (StatusCode::OK, "ready\n".to_owned()));
+        let busy = ("registry", check(Ok(Some("9 stored records have yet to be verified"))));
+        let both = told(vec![ready.clone(), busy.clone()]).await;
+        let remark = "ready\nregistry: 9 stored records have yet to be verified\n".to_owned();
+        assert_eq!(both, (StatusCode::OK, remark));
+        let not = ("executor", check(Err("it has no worker")));
+        let reason = "executor: it has no worker\n".to_owned();
+        assert_eq!(told(vec![ready, busy, not]).await, (StatusCode::SERVICE_UNAVAILABLE, reason));
+    }
 }

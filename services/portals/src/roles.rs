@@ -166,7 +166,7 @@ pub(crate) fn check<T, F, R>(room: &T, ask: F) -> Check
 where
     T: Clone + Send + Sync + 'static,
     F: Fn(T) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<(), String>> + Send + 'static,
+    R: Future<Output = Result<Option<String>, String>> + Send + 'static,
 {
     let room = room.clone();
     Arc::new(move || Box::pin(ask(room.clone())))

@@ -10,7 +10,6 @@ mod lists;
 mod organizations;
 mod portals;
 mod problems;
-mod restrictions;
 mod revision;
 mod secrets;
 mod service;

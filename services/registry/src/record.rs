@@ -10,7 +10,6 @@ mod index;
 mod moment;
 mod organization;
 mod portal;
-mod restriction;
 mod secret;
 mod token;
 
@@ -21,7 +20,6 @@ pub(crate) use index::{End, Ending, Mark, Pointer};
 pub(crate) use moment::Moment;
 pub(crate) use organization::{Organization, Tally};
 pub(crate) use portal::{ExtraVariables, Portal};
-pub(crate) use restriction::{Restrictions, Variable as RestrictedVariable};
 pub(crate) use secret::PortalSecret;
 pub(crate) use token::{Token, TokenKind, TokenUse};
 
@@ -76,7 +74,6 @@ mod tests {
         keeps::<Tally>("tally_with_head");
         keeps::<Token>("token");
         keeps::<Token>("token_ephemeral");
-        keeps::<Token>("token_narrowed");
         keeps::<TokenUse>("token_use");
     }
 

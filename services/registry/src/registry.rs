@@ -102,6 +102,11 @@ impl Registry {
         }
     }
 
+    /// How many stored records have yet to be verified; those of a small store are before it is opened.
+    pub fn unverified(&self) -> u64 {
+        self.catalog().unverified()
+    }
+
     /// Gives no more leases, lets every edge go, and writes what was only noted in memory.
     ///
     /// Calls in flight are still answered, a change once the leases that were given have run out.
@@ -204,19 +209,14 @@ impl RegistryService for Registry {
 impl From<Authorization> for AuthorizeResponse {
     fn from(authorization: Authorization) -> Self {
         let Authorization { grant, expires_at, organization, portal, token, revision } = authorization;
-        let words =
-            |text: Option<&str>| text.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-        let restrictions = token.restrictions.as_ref();
+        let allowed = portal.allowed_ip_addresses.as_deref().unwrap_or_default();
         Self {
             grant: grant.expose().to_owned(),
             expires_at: Some(time::write(expires_at)),
             organization_uuid: organization.uuid.to_string(),
             portal_uuid: portal.uuid.to_string(),
             token_uuid: token.uuid.to_string(),
-            allowed_ip_addresses: words(portal.allowed_ip_addresses.as_deref()),
-            token_allowed_ip_addresses: words(
-                restrictions.and_then(|restrictions| restrictions.allowed_ip_addresses.as_deref()),
-            ),
+            allowed_ip_addresses: allowed.split_whitespace().map(str::to_owned).collect(),
             rate_limit_per_minute: organization.rate_limit_per_minute,
             store_revision: revision,
             timeout_ms: organization.upstream_timeout_seconds.saturating_mul(1_000),

@@ -70,6 +70,10 @@ pub trait Store: Send + Sync + 'static {
     /// The newest durable commit.
     fn revision(&self) -> Revision;
 
+    /// How many records have yet to be verified since the store was opened: of each it is known that it is what was
+    /// written once it is read, and that none is missing or older only when this is zero.
+    fn unverified(&self) -> u64;
+
     /// Every durable commit after `after`, in order.
     fn watch(&self, after: Revision) -> Watch;
 }

@@ -34,6 +34,9 @@ const AUDIT_EVENTS: u8 = b'E';
 /// What has ended, by kind and UUID.
 pub(crate) const ENDS: u8 = b'X';
 
+/// What takes rights away or belongs to the operator: never served before all of it is known to be there.
+pub(crate) const VERIFIED_FIRST: &[u8] = &[ENDS, ORGANIZATIONS, ORGANIZATION_SLUGS, ACCESS_TOKENS, OPERATOR];
+
 /// What can end for ever.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Mortal {

@@ -11,7 +11,6 @@ mod authorization;
 mod exchange;
 mod invocation;
 mod limits;
-mod narrowed;
 mod openapi;
 mod rest;
 mod session;

@@ -149,8 +149,7 @@ fn values(document: &Value, schema: &Value) -> Vec<Value> {
     let mut schemas = choices.unwrap_or_else(|| vec![schema.clone()]).into_iter();
     let example = schemas.find_map(|schema| {
         let schema = resolved(document, &schema).clone();
-        let item = schema["items"]["examples"].get(0).map(|item| json!([item]));
-        schema["examples"].get(0).or_else(|| schema["enum"].get(0)).cloned().or(item)
+        schema["examples"].get(0).or_else(|| schema["enum"].get(0)).cloned()
     });
     let example = example.expect("a property has an example");
     let mut values = vec![Value::Null, json!(true), json!(1), json!("a"), json!(["a"]), json!({"a": "b"})];

@@ -14,7 +14,6 @@ use http_body_util::{BodyExt, Full, Limited};
 use model::{Secret, fault::Chain};
 use serde_json::{Value, value::RawValue};
 use std::{
-    fmt::Display,
     io::{self, IsTerminal, Write},
     pin::pin,
     time::Duration,
@@ -135,16 +134,15 @@ impl Api {
     }
 
     /// Sends a request of the management API; anything but a success is a failure with the API's own message, or
-    /// after the API's JSON where that is wanted. The body shows as JSON.
+    /// after the API's JSON where that is wanted.
     pub(crate) async fn manage(
         &self,
         method: Method,
         path: &str,
         headers: &[(header::HeaderName, String)],
-        body: Option<&(dyn Display + Sync)>,
+        body: Option<&Value>,
     ) -> Result<Reply, Failure> {
-        let body = body.map(ToString::to_string);
-        let reply = self.send(method, path, headers, body).await?;
+        let reply = self.send(method, path, headers, body.map(Value::to_string)).await?;
         match (reply.status.is_success(), self.json && !reply.body.is_empty()) {
             (true, _) => Ok(reply),
             (false, true) => {

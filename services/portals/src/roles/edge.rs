@@ -75,7 +75,7 @@ pub(crate) fn station(bound: Bound, edge: &Edge) -> Station {
 
 /// Whether the edge can serve.
 pub(crate) fn ready(edge: &Edge) -> crate::ops::Check {
-    check(edge, |edge| async move { edge.ready().await })
+    check(edge, |edge| async move { edge.ready().await.map(|()| None) })
 }
 
 /// Keeps the edge's lease until the shutdown; calls in flight then have been authorized.

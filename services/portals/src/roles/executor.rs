@@ -49,7 +49,7 @@ pub(crate) fn run(options: serve::Executor) -> Result<(), Failure> {
 
 /// Whether the executor can serve.
 pub(crate) fn ready(executor: &Executor) -> crate::ops::Check {
-    check(executor, |executor| async move { executor.ready().await })
+    check(executor, |executor| async move { executor.ready().await.map(|()| None) })
 }
 
 /// What the flags and the proxies of the environment say about the way to upstreams.

@@ -51,7 +51,12 @@ pub(crate) fn routes(registry: &Registry) -> Routes {
 
 /// Whether the registry can serve.
 pub(crate) fn ready(registry: &Registry) -> crate::ops::Check {
-    check(registry, |registry| async move { registry.ready().await })
+    check(registry, |registry| async move { registry.ready().await.map(|()| remark(registry.unverified())) })
+}
+
+/// What is to be said of a registry that serves before it has verified all that it stores.
+fn remark(unverified: u64) -> Option<String> {
+    (unverified > 0).then(|| format!("{unverified} stored records have yet to be verified"))
 }
 
 /// Closes the registry when the shutdown begins: watches would keep their connections open for ever.

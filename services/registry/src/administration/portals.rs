@@ -58,8 +58,7 @@ impl Administration<'_> {
             draft.tally.portals += 1;
             draft.put(table::portal(portal.organization, portal.uuid), &portal);
             draft.put(table::document(portal.uuid, portal.document_revision), &document);
-            let (bearer, token) =
-                super::tokens::mint(&mut draft, &portal, None, (None, None), portal.created_at_ms);
+            let (bearer, token) = super::tokens::mint(&mut draft, &portal, None, None, portal.created_at_ms);
             let mut data = described(&portal);
             data.insert("token".to_owned(), json!(token.uuid));
             let happening = Happening {

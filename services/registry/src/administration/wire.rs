@@ -1,6 +1,5 @@
 //! Records as messages.
 
-use super::restrictions;
 use crate::record::{
     self, Moment,
     document::{Document, Kind, Operation, Variable},
@@ -73,7 +72,6 @@ pub(crate) fn token(token: record::Token, last_used_at: Option<Moment>) -> v1::P
         created_by: None,
         expires_at: token.expires_at_ms.map(|at| time::write(at.into())),
         last_used_at: last_used_at.map(|at| time::write(at.into())),
-        restrictions: token.restrictions.map(restrictions::told),
     }
 }
 

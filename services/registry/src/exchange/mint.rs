@@ -80,7 +80,6 @@ pub(super) fn mint(
         expires_at_ms: Some(expires_at.into()),
         kind,
         secret: secret.map(|secret| secret.uuid),
-        restrictions: None,
     };
     draft.put(table::token(&fingerprint), &token);
     draft.put(table::ephemeral_order(portal.uuid, token.uuid), &Mark { fingerprint });

@@ -1,6 +1,6 @@
 //! Tokens of portals as they lie in the store; that one was revoked lies beside it.
 
-use super::{Moment, Restrictions};
+use super::Moment;
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 use uuid::Uuid;
@@ -20,9 +20,6 @@ pub(crate) struct Token {
     /// The secret that it was exchanged for, and with which it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) secret: Option<Uuid>,
-    /// What it may do less than its portal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) restrictions: Option<Restrictions>,
 }
 
 /// How a token came to be, and what it lasts for.

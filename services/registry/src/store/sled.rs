@@ -1,14 +1,17 @@
 //! The store on sled 0.34.7, embedded: the one place that names it.
 //!
 //! sled's own `flush` does not reach the disk, so one committer does what it takes (see `committer`); sled
-//! does not notice all damage, so every record is sealed and their sum is kept (see `record` and `head`).
+//! does not notice all damage, so every record is sealed and their sum is kept (see `record` and `head`), which is
+//! verified before a small store is used, and while a large one is (see `open`).
 //! Reads look through what is being committed at what is durable.
 
 mod anchor;
 mod committer;
 mod head;
+mod log;
 mod open;
 mod record;
+mod scrub;
 mod verify;
 mod view;
 mod volume;
@@ -17,7 +20,7 @@ mod watchdog;
 pub use self::committer::Failure;
 pub use self::open::{OpenError, Options};
 
-use self::{committer::Request, view::View, volume::Volume};
+use self::{committer::Request, scrub::Scrubber, view::View, volume::Volume};
 use super::{
     BATCH_BYTES, Batch, CommitError, Entry, KEY_BYTES, Key, Revision, Scan, Store, StoreError, Watch,
 };
@@ -44,6 +47,7 @@ pub struct SledStore {
     // The order matters: the volume's lock goes last.
     queue: Option<SyncSender<Request>>,
     committer: Option<JoinHandle<()>>,
+    scrubber: Option<Scrubber>,
     view: Arc<View>,
     volume: Arc<Volume>,
 }
@@ -87,6 +91,10 @@ impl Store for SledStore {
 
     fn revision(&self) -> Revision {
         self.view.revision()
+    }
+
+    fn unverified(&self) -> u64 {
+        self.scrubber.as_ref().map_or(0, Scrubber::left)
     }
 
     fn watch(&self, after: Revision) -> Watch {

@@ -8,7 +8,6 @@ mod authorize;
 mod desk;
 mod durability;
 mod exchange;
-mod narrowed;
 mod opening;
 mod secrets;
 mod watch;

@@ -3,7 +3,7 @@
 //! Each writer has slots of its own. A slot is written together with its index entry, and when it is
 //! revoked the entry goes in the same batch; a revoked slot stays so for ever.
 
-use crate::fixture::{Dice, contents, open, runtime};
+use crate::fixture::{Dice, contents, open, open_and_scrub, runtime};
 use registry::store::{Batch, Condition, Key, Store};
 use std::{
     collections::BTreeMap,
@@ -34,6 +34,9 @@ type Slots = BTreeMap<(u64, u64), Slot>;
 pub(crate) struct Promised {
     slots: Slots,
     pub(crate) acknowledged: usize,
+    /// How often the store was opened, and how often it was verified while it was used.
+    opened: usize,
+    pub(crate) scrubbed: usize,
 }
 
 fn name(writer: u64, slot: u64) -> String {
@@ -233,7 +236,13 @@ impl Promised {
 
     /// Opens the store in `folder` and checks that it holds all that was promised.
     pub(crate) fn verify(&mut self, folder: &Path) {
-        let found = read(&open(folder));
+        // Every other time as a large store is opened.
+        self.opened += 1;
+        let (store, scrubbed) =
+            if self.opened.is_multiple_of(2) { open_and_scrub(folder) } else { (open(folder), false) };
+        self.scrubbed += usize::from(scrubbed);
+        let found = read(&store);
+        drop(store);
         for (at, promised) in &self.slots {
             let slot = found.get(at).unwrap_or_else(|| panic!("{at:?} is lost: {promised:?}"));
             assert!(slot.turn >= promised.turn, "{at:?} is {slot:?} again, which was {promised:?}");

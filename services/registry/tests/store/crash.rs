@@ -27,7 +27,9 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
         }
         promised.verify(folder.path());
     }
-    eprintln!("kills: {} commits were acknowledged", promised.acknowledged);
+    let Promised { acknowledged, scrubbed, .. } = promised;
+    eprintln!("kills: {acknowledged} commits were acknowledged, {scrubbed} starts verified while at work");
+    assert!(scrubbed > 0, "no log was sound after a kill");
 }
 
 #[test]
@@ -68,7 +70,10 @@ fn a_power_cut_loses_nothing_that_was_acknowledged() {
         fs::remove_dir_all(&disk).unwrap();
         disk = survives;
     }
-    eprintln!("power cuts: {} commits were acknowledged", promised.acknowledged);
+    let Promised { acknowledged, scrubbed, .. } = promised;
+    eprintln!(
+        "power cuts: {acknowledged} commits were acknowledged, {scrubbed} starts verified while at work"
+    );
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use crate::{
     child::{lines, this_test},
-    fixture::{Dice, PATIENCE, commit, contents, copy_folder, open, put, setting, try_open},
+    fixture::{Dice, PATIENCE, commit, contents, copy_folder, keys, open, options, put, setting, unverified},
 };
 use bytes::Bytes;
-use registry::store::{Batch, Key, KeyRange, Scan, Store, StoreError};
+use registry::store::{Batch, Key, KeyRange, Scan, SledStore, Store, StoreError};
 use std::{
     fs,
     io::Write,
@@ -16,17 +16,33 @@ const FOLDER: &str = "PORTALS_TEST_DAMAGE_FOLDER";
 const SEED: &str = "PORTALS_TEST_DAMAGE_SEED";
 const FIRST: &str = "PORTALS_TEST_DAMAGE_FIRST";
 const DAMAGES: &str = "PORTALS_TEST_DAMAGES";
+const UNVERIFIED: &str = "PORTALS_TEST_DAMAGE_UNVERIFIED";
 
 #[test]
 fn a_damaged_store_is_refused_or_is_as_it_was() {
+    damaged_stores_are_refused_or_as_they_were(false);
+}
+
+/// What opening alone must notice, for verifying the records does not begin.
+#[test]
+fn a_damaged_store_that_is_not_verified_yet_is_refused_or_is_as_it_was() {
+    damaged_stores_are_refused_or_as_they_were(true);
+}
+
+fn damaged_stores_are_refused_or_as_they_were(unverified: bool) {
     let folder = tempfile::tempdir().unwrap();
-    fill(folder.path());
-    let damages = setting(DAMAGES, 200);
+    // The more there is, the more of it stands before the end of the log, which shows whatever is verified.
+    let (turns, damages) = if unverified { (1_500, 100) } else { (300, 200) };
+    fill(folder.path(), turns);
+    // As much again, so that of the log a part is replayed and another is not.
+    fill(folder.path(), turns);
+    let damages = setting(DAMAGES, damages);
     let seed = Dice::new("damages").below(1 << 32);
-    let (mut first, mut same, mut refused, mut crashes) = (0, 0, 0, Vec::new());
+    let (mut first, mut same, mut early, mut refused, mut crashes) = (0, 0, 0, 0, Vec::new());
     while first < damages {
         let mut command = this_test("damage::a_child_opens_damaged_stores");
         command.env(FOLDER, folder.path()).env(SEED, seed.to_string()).env(FIRST, first.to_string());
+        command.env(UNVERIFIED, u64::from(unverified).to_string());
         let mut process = command.env(DAMAGES, damages.to_string()).spawn().unwrap();
         let lines = lines(process.stdout.take().unwrap());
         let (mut current, before) = ("before the first".to_owned(), first);
@@ -36,7 +52,10 @@ fn a_damaged_store_is_refused_or_is_as_it_was() {
                     current = what.to_owned();
                     first += 1;
                 }
-                Some(("same", _)) => same += 1,
+                Some(("same", how)) => {
+                    same += 1;
+                    early += u64::from(how == "not verified yet");
+                }
                 Some(("refused", why)) => {
                     refused += 1;
                     if std::env::var("PORTALS_TEST_VERBOSE").is_ok() {
@@ -54,15 +73,16 @@ fn a_damaged_store_is_refused_or_is_as_it_was() {
             crashes.push(format!("{current}: {status}"));
         }
     }
-    eprintln!("damages: {same} changed nothing, {refused} were refused");
+    eprintln!("damages: {same} changed nothing ({early} were not verified yet), {refused} were refused");
+    assert_eq!(early > 0, unverified);
     assert!(crashes.is_empty(), "{} crashes or hangs: {crashes:#?}", crashes.len());
 }
 
 /// Records short and long, some replaced, some deleted.
-fn fill(folder: &Path) {
+fn fill(folder: &Path, turns: u64) {
     let store = open(folder);
-    let mut dice = Dice(1);
-    for turn in 0..300_u64 {
+    let mut dice = Dice(store.revision());
+    for turn in 0..turns {
         let length = if turn % 20 == 0 { dice.index(50_000) } else { dice.index(1_500) };
         commit(&store, put(&format!("{}", dice.below(200)), dice.bytes(length))).unwrap();
         if turn % 10 == 0 {
@@ -83,10 +103,12 @@ fn a_child_opens_damaged_stores() {
         copy_folder(Path::new(&folder), &damaged);
         let mut dice = Dice(setting(SEED, 0) + number);
         say(&format!("damage: {number}, {}", damage(&damaged, &mut dice)));
-        match try_open(&damaged) {
+        let options = if setting(UNVERIFIED, 0) == 1 { unverified() } else { options() };
+        match SledStore::open(&damaged, keys(), options) {
             Err(refusal) => say(&format!("refused: {refusal}")),
             Ok(store) => match read(&store) {
                 Err(damage) => say(&format!("refused: {damage}")),
+                Ok(found) if found == expected && store.unverified() > 0 => say("same: not verified yet"),
                 Ok(found) if found == expected => say("same: as it was"),
                 Ok(found) => say(&format!("wrong: {} records, not {}", found.len(), expected.len())),
             },

@@ -8,7 +8,12 @@ use model::{
 use registry::store::{
     Batch, CommitError, Failure, Key, KeyRange, OpenError, Options, Scan, SledStore, Store,
 };
-use std::{fs, path::Path, sync::mpsc, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    sync::mpsc::{self, TryRecvError},
+    time::{Duration, Instant},
+};
 
 /// A key of the tests: nothing is sealed to it that anybody keeps.
 const SECRET: &str = "cG9ydGFscyBwb3J0YWxzIHBvcnRhbHMgcG9ydGFscyE=";
@@ -17,9 +22,45 @@ pub(crate) fn keys() -> PurposeKeys {
     Keyring::parse(&Secret::new(SECRET)).unwrap().keys(Purpose::Store)
 }
 
+/// What the tests open stores with.
+pub(crate) fn options() -> Options {
+    Options { minimum_free: 0, ballast: 0, ..Options::default() }
+}
+
+/// Verifies even a small store while it is used, and never begins with it.
+pub(crate) fn unverified() -> Options {
+    Options { scrub_from: 0, scrub_rest: Duration::from_secs(3_600), ..options() }
+}
+
+/// Opens the store in `folder` without verifying all of it, and verifies it then; tells whether there was need to.
+pub(crate) fn open_and_scrub(folder: &Path) -> (SledStore, bool) {
+    let (failures, observed) = mpsc::sync_channel(1);
+    let on_failure = Box::new(move |failure| failures.send(failure).unwrap());
+    let options = Options { scrub_rest: Duration::from_millis(1), on_failure, ..unverified() };
+    let store = SledStore::open(folder, keys(), options).unwrap();
+    let scrubbed = store.unverified() > 0;
+    wait_until("it is verified", || {
+        assert_eq!(observed.try_recv().map(|failure| failure.to_string()), Err(TryRecvError::Empty));
+        store.unverified() == 0
+    });
+    (store, scrubbed)
+}
+
+/// Waits for what must happen.
+pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    runtime().block_on(async {
+        let mut tick = tokio::time::interval(Duration::from_millis(5));
+        while !happened() {
+            assert!(Instant::now() < deadline, "too late: {what}");
+            tick.tick().await;
+        }
+    });
+}
+
 /// Opens the store in `folder`; a failure ends the test's process, as it ends the registry's.
 pub(crate) fn try_open(folder: &Path) -> Result<SledStore, OpenError> {
-    SledStore::open(folder, keys(), Options { minimum_free: 0, ballast: 0, ..Options::default() })
+    SledStore::open(folder, keys(), options())
 }
 
 pub(crate) fn open(folder: &Path) -> SledStore {
@@ -30,7 +71,7 @@ pub(crate) fn open(folder: &Path) -> SledStore {
 pub(crate) fn open_observed(folder: &Path) -> (SledStore, mpsc::Receiver<Failure>) {
     let (failures, observed) = mpsc::sync_channel(1);
     let on_failure = Box::new(move |failure| failures.send(failure).unwrap());
-    (SledStore::open(folder, keys(), Options { minimum_free: 0, ballast: 0, on_failure }).unwrap(), observed)
+    (SledStore::open(folder, keys(), Options { on_failure, ..options() }).unwrap(), observed)
 }
 
 pub(crate) fn key(name: &str) -> Key {

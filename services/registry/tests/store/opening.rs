@@ -1,11 +1,15 @@
 //! Opening: alone, whole, no older than it was, and fast.
 
-use crate::fixture::{PATIENCE, commit, contents, copy_folder, key, open, put, runtime, setting, try_open};
+use crate::fixture::{
+    Dice, commit, contents, copy_folder, key, keys, open, open_and_scrub, options, put, setting, try_open,
+    unverified, wait_until,
+};
 use model::key::{Keyring, Purpose};
 use registry::store::{Batch, Key, OpenError, Options, SledStore, Store};
 use std::{
     fs,
     path::Path,
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -69,16 +73,107 @@ fn an_idle_store_anchors_its_last_commit() {
     let store = open(folder.path());
     commit(&store, put("a", "y")).unwrap();
     let synced = store.syncs();
-    let deadline = Instant::now() + PATIENCE;
-    runtime().block_on(async {
-        let mut tick = tokio::time::interval(Duration::from_millis(10));
-        while store.syncs() == synced {
-            assert!(Instant::now() < deadline, "it never settled");
-            tick.tick().await;
-        }
-    });
+    wait_until("it settles", || store.syncs() > synced);
     fs::copy(folder.path().join("anchor"), older.path().join("anchor")).unwrap();
     assert_eq!(refusal(older.path()), "it ends at revision 1, but revision 2 had been made durable");
+}
+
+/// sled passes over the rest of a segment in which a message cannot be read.
+#[test]
+fn what_sled_would_pass_over_is_noticed_before_anything_is_served() {
+    const SEGMENT: usize = 512 << 10;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for turn in 0..400_u64 {
+        let batch = (0..10).fold(Batch::new(), |batch, number| {
+            batch.put(key(&format!("{}", (turn * 10 + number) * 7_919 % 1_500)), vec![7; 1_000])
+        });
+        commit(&store, batch).unwrap();
+    }
+    drop(store);
+    let log = fs::read(folder.path().join("db/db")).unwrap();
+    let segments = log.len() / SEGMENT;
+    let (mut passed_over, mut verdicts) = (0, Vec::new());
+    for segment in 0..segments {
+        let damaged = tempfile::tempdir().unwrap();
+        copy_folder(folder.path(), damaged.path());
+        let mut log = log.clone();
+        log[segment * SEGMENT + SEGMENT / 2] ^= 1;
+        fs::write(damaged.path().join("db/db"), log).unwrap();
+        match SledStore::open(damaged.path(), keys(), unverified()) {
+            Err(OpenError::Damaged { what, .. }) => {
+                passed_over += u64::from(what.contains("which are not the 1500 of revision 400"));
+                verdicts.push(what);
+            }
+            // Nothing that counts stood there.
+            Ok(store) => {
+                assert_eq!(store.count(b'k'), 1_500);
+                assert!(contents(&store, b"k").iter().all(|(.., revision)| *revision > 250));
+            }
+            other => panic!("segment {segment}: {other:?}"),
+        }
+    }
+    assert!(passed_over > 0, "of {segments} segments: {verdicts:#?}");
+}
+
+/// sled takes it for its snapshot, though it is none yet.
+#[test]
+fn a_start_that_was_killed_while_sled_wrote_its_snapshot_keeps_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    commit(&open(folder.path()), put("a", "x")).unwrap();
+    drop(open(folder.path()));
+    fs::write(folder.path().join("db/snap.00000000FFFFFFFF.generating"), "half a snap").unwrap();
+    assert_eq!(open(folder.path()).revision(), 1);
+}
+
+#[test]
+fn a_store_that_was_verified_while_it_was_used_is_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for number in 0..300 {
+        commit(&store, put(&format!("{number}"), vec![7; 1 + number * 30])).unwrap();
+    }
+    let expected = contents(&store, b"k");
+    drop(store);
+    let (store, scrubbed) = open_and_scrub(folder.path());
+    assert!(scrubbed);
+    assert_eq!(contents(&store, b"k"), expected);
+}
+
+/// Commits and the scrub count together what there is, whoever comes first to a record.
+#[tokio::test]
+async fn a_scrub_counts_what_is_committed_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for turn in 0..20 {
+        store.commit(random_batch(&mut Dice(turn), 100)).await.unwrap();
+    }
+    drop(store);
+    let mut dice = Dice::new("scrubs");
+    for _ in 0..5 {
+        let (failures, failed) = mpsc::sync_channel(1);
+        let on_failure = Box::new(move |failure| failures.send(failure).unwrap());
+        let rest = Duration::from_millis(2);
+        let options = Options { scrub_from: 0, scrub_rest: rest, on_failure, ..options() };
+        let store = SledStore::open(folder.path(), keys(), options).unwrap();
+        let mut commits = 0;
+        while store.unverified() > 0 {
+            store.commit(random_batch(&mut dice, 5)).await.unwrap();
+            commits += 1;
+            assert!(failed.try_recv().is_err(), "after {commits} commits: {:?}", failed.try_recv());
+        }
+        assert!(commits > 0);
+    }
+    drop(open(folder.path()));
+}
+
+/// Puts and deletes short records and long ones, of a thousand in all.
+fn random_batch(dice: &mut Dice, changes: usize) -> Batch {
+    (0..changes).fold(Batch::new(), |batch, _| {
+        let key = key(&format!("{}", dice.below(1_000)));
+        let length = if dice.below(8) == 0 { dice.index(20_000) } else { dice.index(600) };
+        if dice.below(4) == 0 { batch.delete(key) } else { batch.put(key, vec![7; length]) }
+    })
 }
 
 #[test]

@@ -4,9 +4,10 @@
 //! is crash-only: after a storage error nobody knows what is on the disk, so nothing is tried again.
 
 use super::{
-    anchor::Anchor,
+    anchor::{Anchor, Anchored},
     head::Head,
     record::{Damage, Extent, HEAD, part_key, record_key},
+    scrub::Scrub,
     view::{Before, View},
     volume::Volume,
     watchdog::{self, Watched},
@@ -16,6 +17,7 @@ use std::{
     collections::HashMap,
     error::Error,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, SyncSender},
@@ -40,12 +42,25 @@ pub(super) struct Request {
 
 type Verdict = Result<Revision, CommitError>;
 
-/// Why the store can no longer write. What was not acknowledged may or may not be durable.
+/// Why the store can no longer be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the store failed {doing}")]
-pub struct Failure {
-    doing: &'static str,
-    source: Box<dyn Error + Send + Sync>,
+pub enum Failure {
+    /// It cannot write. What was not acknowledged may or may not be durable.
+    #[error("the store failed {doing}")]
+    Write {
+        /// During what.
+        doing: &'static str,
+        /// What failed.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// What lies there is not what was written, which was found while it was used: restore a backup.
+    #[error("the store in {} is damaged: {what}", path.display())]
+    Damaged {
+        /// The folder.
+        path: PathBuf,
+        /// What is damaged, and how that shows.
+        what: String,
+    },
 }
 
 /// What to do after a failure.
@@ -59,6 +74,7 @@ pub(super) struct Committer {
     pub(super) head: Head,
     pub(super) minimum_free: u64,
     pub(super) watched: Arc<Watched>,
+    pub(super) scrub: Option<Arc<Scrub>>,
     pub(super) on_failure: Arc<OnFailure>,
     /// Lets the watchdog go when the committer does.
     pub(super) _guarded: SyncSender<()>,
@@ -69,8 +85,15 @@ struct Group {
     writes: sled::Batch,
     head: Head,
     before: Before,
-    extents: HashMap<Key, Option<Extent>>,
+    extents: HashMap<Key, Extents>,
     changes: Vec<Change>,
+}
+
+/// Where a record lies before a group and after it, if it is there.
+#[derive(Clone, Copy)]
+struct Extents {
+    before: Option<Extent>,
+    after: Option<Extent>,
 }
 
 impl Committer {
@@ -102,7 +125,9 @@ impl Committer {
     }
 
     fn write_anchor(&mut self) -> Result<bool, Failure> {
-        self.anchor.write(self.view.codec(), self.head.revision).map_err(failed("writing the anchor"))
+        let log_bytes = self.volume.log_bytes().map_err(failed("measuring the log"))?;
+        let anchored = Anchored { revision: self.head.revision, log_bytes };
+        self.anchor.write(self.view.codec(), anchored).map_err(failed("writing the anchor"))
     }
 
     fn commit(&mut self, requests: Vec<Request>) -> Result<(), Failure> {
@@ -132,8 +157,15 @@ impl Committer {
         group.writes.insert(HEAD, group.head.encode(self.view.codec()));
         self.view.hide(group.before);
         let tree = self.view.tree();
+        let (extents, writes) = (group.extents, group.writes);
+        let changes = extents.iter().map(|(key, extents)| (key, extents.before, extents.after));
         self.watched.during(|| {
-            tree.apply_batch(group.writes).map_err(failed("applying a batch"))?;
+            let apply = || tree.apply_batch(writes);
+            let applied = match &self.scrub {
+                Some(scrub) => scrub.during(&group.head, changes, apply),
+                None => apply(),
+            };
+            applied.map_err(failed("applying a batch"))?;
             tree.flush().map_err(failed("flushing the log"))
         })?;
         // The head is still that of the group before, which is durable.
@@ -191,7 +223,9 @@ impl Group {
                 self.head.add(key.table(), &extent);
                 extent
             });
-            self.extents.insert(key.clone(), extent);
+            if let Some(extents) = self.extents.get_mut(key) {
+                extents.after = extent;
+            }
         }
         self.head.revision = revision;
         self.changes.push(Change { revision, keys: batch.changes().keys().cloned().collect() });
@@ -208,19 +242,19 @@ impl Group {
 
     /// Where the record under `key` lies after all batches so far.
     fn extent(&mut self, view: &View, key: &Key) -> Result<Option<Extent>, Damage> {
-        if let Some(extent) = self.extents.get(key) {
-            return Ok(*extent);
+        if let Some(extents) = self.extents.get(key) {
+            return Ok(extents.after);
         }
         let (entry, extent) = view.load(key)?.map(|record| (record.entry, record.extent)).unzip();
         self.before.insert(key.clone(), entry);
-        self.extents.insert(key.clone(), extent);
+        self.extents.insert(key.clone(), Extents { before: extent, after: extent });
         Ok(extent)
     }
 }
 
 /// Says during what something failed.
 fn failed<Source: Into<Box<dyn Error + Send + Sync>>>(doing: &'static str) -> impl FnOnce(Source) -> Failure {
-    move |source| Failure { doing, source: source.into() }
+    move |source| Failure::Write { doing, source: source.into() }
 }
 
 /// Fails if sled takes too long over a group, until `guarded` is dropped.
@@ -232,8 +266,13 @@ pub(super) fn guard(watched: &Watched, guarded: &Receiver<()>, on_failure: &OnFa
 
 /// Logs the failure and ends the process: a fresh start reads what is really on the disk.
 pub(super) fn end_process(failure: Failure) {
-    let cause = failure.source.as_ref();
-    tracing::error!(error = %failure, cause, "the store can no longer write");
+    match &failure {
+        Failure::Write { source, .. } => {
+            let cause = source.as_ref();
+            tracing::error!(error = %failure, cause, "the store can no longer write");
+        }
+        Failure::Damaged { .. } => tracing::error!(error = %failure, "the store is damaged"),
+    }
     std::process::exit(EXIT_STORAGE);
 }
 

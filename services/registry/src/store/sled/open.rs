@@ -1,11 +1,16 @@
 //! Opening the store: alone, whole, and no older than it was, or not at all.
+//!
+//! A large store is not read as a whole before it is served. Where sled's log is sound, the head, the anchor and the
+//! tables that must not wait are verified first, and the rest while the store is used (see `log` and `scrub`).
 
 use super::{
     QUEUE, SledStore,
-    anchor::Anchor,
+    anchor::{Anchor, Anchored},
     committer::{self, Committer, Failure, OnFailure},
     head::Head,
-    record::{Codec, Damage, HEAD},
+    log,
+    record::{Codec, Damage, HEAD, OLD_HEAD},
+    scrub::{self, Scrub, Scrubber},
     verify,
     view::{self, View},
     volume::Volume,
@@ -34,14 +39,28 @@ pub struct Options {
     /// The size in bytes of a file that is kept for a full volume, on which sled could not be opened: where
     /// there is less room than `minimum_free` it makes way.
     pub ballast: u64,
-    /// Called when storage has failed; nothing is acknowledged after it, and the process should end.
+    /// How long sled's log must be, in bytes, for its records to be verified while the store is used.
+    pub scrub_from: u64,
+    /// How long that verifying rests after each 5 ms.
+    pub scrub_rest: Duration,
+    /// The tables of which every record is verified before the store is used, however large it is.
+    pub verified_first: &'static [u8],
+    /// Called when storage has failed or damage was found: the process must end.
     pub on_failure: Box<dyn Fn(Failure) + Send + Sync>,
 }
 
 impl Default for Options {
-    /// Leaves 256 MiB free, and keeps 64 MiB of them; logs a failure and ends the process with exit code 78.
+    /// Leaves 256 MiB free, and keeps 64 MiB of them; verifies all of a log of up to 64 MiB before it is used, and
+    /// the rest of a longer one with a fifth of one processor; logs a failure and ends the process with exit code 78.
     fn default() -> Self {
-        Self { minimum_free: 256 << 20, ballast: 64 << 20, on_failure: Box::new(committer::end_process) }
+        Self {
+            minimum_free: 256 << 20,
+            ballast: 64 << 20,
+            scrub_from: 64 << 20,
+            scrub_rest: scrub::REST,
+            verified_first: &[],
+            on_failure: Box::new(committer::end_process),
+        }
     }
 }
 
@@ -51,6 +70,9 @@ impl fmt::Debug for Options {
             .debug_struct("Options")
             .field("minimum_free", &self.minimum_free)
             .field("ballast", &self.ballast)
+            .field("scrub_from", &self.scrub_from)
+            .field("scrub_rest", &self.scrub_rest)
+            .field("verified_first", &self.verified_first)
             .finish_non_exhaustive()
     }
 }
@@ -103,7 +125,7 @@ impl From<io::Error> for Refusal {
 impl SledStore {
     /// Opens the store in the folder `path`, and makes an empty one where there is none.
     ///
-    /// Reads every record; this blocks.
+    /// Reads every record of a store that is not large; this blocks.
     ///
     /// # Errors
     ///
@@ -112,39 +134,25 @@ impl SledStore {
         let storage = |source| OpenError::Storage { path: path.to_owned(), source };
         let in_use = || OpenError::InUse { path: path.to_owned() };
         let volume = Volume::open(path).map_err(storage)?.ok_or_else(in_use)?;
-        start(volume, Codec::new(keys), options).map_err(|refusal| match refusal {
+        start(path, volume, Codec::new(keys), options).map_err(|refusal| match refusal {
             Refusal::Damaged(what) => OpenError::Damaged { path: path.to_owned(), what },
             Refusal::Storage(source) => storage(source),
         })
     }
 }
 
-fn start(volume: Volume, codec: Codec, options: Options) -> Result<SledStore, Refusal> {
+fn start(path: &Path, volume: Volume, codec: Codec, options: Options) -> Result<SledStore, Refusal> {
     let mut anchor = Anchor::open(&volume.anchor())?;
     let anchored = anchor.read(&codec)??;
     if anchored.is_some() && !volume.database().exists() {
         return Err(Refusal::Damaged("the folder `db` is missing".to_owned()));
     }
     volume.trim(options.minimum_free, options.ballast)?;
+    volume.remove_unfinished_snapshots()?;
+    let may_scrub = is_sound(&volume, anchored, options.scrub_from)?;
     let tree = open_sled(&volume)?;
-    let found = guarded(|| verify::verify(&codec, &tree))?;
-    let head = match (found, anchored) {
-        (Some(head), Some(anchored)) if head.revision >= anchored => head,
-        // The first start ended between the head and the anchor.
-        (Some(head), None) if head.revision == 0 => head,
-        (None, None) => Head::default(),
-        (Some(head), Some(anchored)) => {
-            let revision = head.revision;
-            let what =
-                format!("it ends at revision {revision}, but revision {anchored} had been made durable");
-            return Err(Refusal::Damaged(what));
-        }
-        (None, Some(anchored)) => {
-            let what = format!("it is empty, but revision {anchored} had been made durable");
-            return Err(Refusal::Damaged(what));
-        }
-        (Some(_), None) => return Err(Refusal::Damaged("the file `anchor` is missing or empty".to_owned())),
-    };
+    let (found, scrubbed) = verify(&codec, &tree, may_scrub.then_some(options.verified_first))?;
+    let head = judge(found, anchored)?;
     settle(&volume, &codec, &tree, &head, &mut anchor)?;
 
     let view = Arc::new(View::new(tree, codec, &head));
@@ -153,6 +161,7 @@ fn start(volume: Volume, codec: Codec, options: Options) -> Result<SledStore, Re
     let (guarding, guarded) = mpsc::sync_channel(0);
     let on_failure: Arc<OnFailure> = Arc::from(options.on_failure);
     let watched = Arc::new(Watched::new());
+    let scrub = scrubbed.then(|| Arc::new(Scrub::new(&head)));
     let committer = Committer {
         view: Arc::clone(&view),
         volume: Arc::clone(&volume),
@@ -160,13 +169,66 @@ fn start(volume: Volume, codec: Codec, options: Options) -> Result<SledStore, Re
         head,
         minimum_free: options.minimum_free,
         watched: Arc::clone(&watched),
+        scrub: scrub.clone(),
         on_failure: Arc::clone(&on_failure),
         _guarded: guarding,
     };
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
+    let scrubber = scrub.map(|scrub| Scrubber::start(scrub, &view, path, options.scrub_rest, &on_failure));
+    let scrubber = scrubber.transpose()?;
     named("store-watchdog").spawn(move || committer::guard(&watched, &guarded, &*on_failure))?;
     let committer = named("store-committer").spawn(move || committer.run(&requests))?;
-    Ok(SledStore { queue: Some(queue), committer: Some(committer), view, volume })
+    Ok(SledStore { queue: Some(queue), committer: Some(committer), scrubber, view, volume })
+}
+
+/// Whether a log is so long that its records may be verified while they are used, and such that they can be.
+fn is_sound(volume: &Volume, anchored: Option<Anchored>, scrub_from: u64) -> Result<bool, Refusal> {
+    let Some(Anchored { log_bytes, .. }) = anchored else { return Ok(false) };
+    let bytes = volume.log_bytes()?;
+    if bytes.max(log_bytes) < scrub_from.max(1) {
+        return Ok(false);
+    }
+    // Before sled opens it, which puts what it finds there in order.
+    match log::look(&volume.database(), log_bytes) {
+        Ok(()) => Ok(true),
+        Err(odd) => {
+            tracing::warn!(%odd, bytes, "every record is verified before the start");
+            Ok(false)
+        }
+    }
+}
+
+/// The head if all records are what it says, or if those of the tables `first` are; whether the others are to be
+/// verified yet.
+fn verify(codec: &Codec, tree: &sled::Db, first: Option<&[u8]>) -> Result<(Option<Head>, bool), Refusal> {
+    if let Some(first) = first
+        && let Some(head) = guarded(|| verify::tables(codec, tree, first))?
+    {
+        return Ok((Some(head), true));
+    }
+    Ok((guarded(|| verify::everything(codec, tree))?, false))
+}
+
+/// The head that was found, or that of a store that begins, unless more had been made durable.
+fn judge(found: Option<Head>, anchored: Option<Anchored>) -> Result<Head, Refusal> {
+    let anchored = anchored.map(|anchored| anchored.revision);
+    match (found, anchored) {
+        (Some(head), Some(anchored)) if head.revision >= anchored => Ok(head),
+        // The first start ended between the head and the anchor.
+        (Some(head), None) if head.revision == 0 => Ok(head),
+        (None, None) => Ok(Head::default()),
+        (Some(head), Some(anchored)) => {
+            let revision = head.revision;
+            let what =
+                format!("it ends at revision {revision}, but revision {anchored} had been made durable");
+            Err(Refusal::Damaged(what))
+        }
+        (None, Some(anchored)) => {
+            let what = format!("it is empty, but revision {anchored} had been made durable");
+            Err(Refusal::Damaged(what))
+        }
+        (Some(_), None) => Err(Refusal::Damaged("the file `anchor` is missing or empty".to_owned())),
+    }
 }
 
 /// Opens sled, and waits for its lock: only what is left of a store that was just closed can still hold it, for ours
@@ -198,8 +260,11 @@ fn settle(
     anchor: &mut Anchor,
 ) -> Result<(), Refusal> {
     let sled_io = |error: sled::Error| Refusal::Storage(io::Error::other(error));
-    if head.revision == 0 {
-        guarded(|| Ok::<_, Damage>(tree.insert(HEAD, head.encode(codec))))?.map_err(sled_io)?;
+    if !guarded(|| Ok::<_, Damage>(tree.contains_key(HEAD)))?.map_err(sled_io)? {
+        let mut first = sled::Batch::default();
+        first.insert(HEAD, head.encode(codec));
+        first.remove(OLD_HEAD);
+        guarded(|| Ok::<_, Damage>(tree.apply_batch(first)))?.map_err(sled_io)?;
     }
     guarded(|| Ok::<_, Damage>(tree.flush()))?.map_err(sled_io)?;
     volume.sync_names()?;
@@ -207,7 +272,8 @@ fn settle(
     if volume.has_blobs()? {
         return Err(Refusal::Damaged("sled has written to `blobs`, which it does not keep".to_owned()));
     }
-    if anchor.write(codec, head.revision)? {
+    let anchored = Anchored { revision: head.revision, log_bytes: volume.log_bytes()? };
+    if anchor.write(codec, anchored)? {
         volume.sync()?;
     }
     Ok(())

@@ -7,9 +7,12 @@ use bytes::Bytes;
 use model::key::PurposeKeys;
 
 /// What the first byte of a key in sled says: the head, a record, a further part of one.
-pub(super) const HEAD: &[u8] = &[0];
+pub(super) const HEAD: &[u8] = &[0, 2];
 pub(super) const RECORD: u8 = 1;
 pub(super) const PART: u8 = 2;
+
+/// Where the head lay before it said what each table comes to.
+pub(super) const OLD_HEAD: &[u8] = &[0];
 
 /// The most of a value that lies under one key in sled. Pages of more than 128 KiB, of up to 17 keys, would go
 /// to files of their own, which sled does not keep consistent with its log.
@@ -53,6 +56,19 @@ pub(super) fn record_key(key: &Key) -> Vec<u8> {
 /// The key in sled of a further part: two are equal only where key, revision and number are.
 pub(super) fn part_key(key: &Key, revision: Revision, number: u32) -> Vec<u8> {
     [&[PART], key.as_bytes(), &revision.to_be_bytes(), &number.to_be_bytes()].concat()
+}
+
+/// The key whose record lies at `place` in sled.
+pub(super) fn key_at(place: &[u8]) -> Result<Key, Damage> {
+    let key = place.split_first().and_then(|(_, key)| Key::from_bytes(key));
+    key.ok_or_else(|| Damage("there is a record without a key".to_owned()))
+}
+
+/// What [`part_key`] was made of.
+pub(super) fn part_at(place: &[u8]) -> Option<(Key, Revision, u32)> {
+    let (rest, number) = place.strip_prefix(&[PART])?.split_last_chunk()?;
+    let (key, revision) = rest.split_last_chunk()?;
+    Some((Key::from_bytes(key)?, u64::from_be_bytes(*revision), u32::from_be_bytes(*number)))
 }
 
 /// A sealed record's authentication tag: a keyed hash of key, revision and content.

@@ -1,11 +1,13 @@
-//! Reading all that there is and comparing it with what the head says there must be.
+//! Reading what there is and comparing it with what the head says there must be, before anything is served.
 //!
 //! One thread reads sled, which is half of the work; the others open what it has read.
 
 use super::{
-    head::Head,
-    record::{self, Codec, Damage, HEAD, PART, RECORD},
+    head::{Head, OldHead, Sum},
+    record::{self, Codec, Damage, HEAD, OLD_HEAD, PART, RECORD},
+    view::unreadable,
 };
+use crate::store::Revision;
 use std::{
     num::NonZero,
     sync::{
@@ -25,40 +27,62 @@ const THREADS: usize = 4;
 type Stored = (sled::IVec, sled::IVec);
 
 /// Reads the head and opens every record: the head, if they are what it says, or nothing where there is nothing.
-pub(super) fn verify(codec: &Codec, tree: &sled::Tree) -> Result<Option<Head>, Damage> {
-    let claimed =
-        tree.get(HEAD).map_err(unreadable)?.map(|stored| Head::decode(codec, &stored)).transpose()?;
-    let found = survey(codec, tree)?;
-    match claimed {
-        None if found == Head::default() => Ok(None),
-        None => Err(Damage("the head record is missing".to_owned())),
-        Some(claimed) if agree(&claimed, &found) => Ok(Some(claimed)),
-        Some(claimed) => {
-            let records = |head: &Head| head.counts.values().sum::<u64>();
-            Err(Damage(format!(
-                "{} records up to revision {} were found, which are not the {} of revision {} that were written",
-                records(&found),
-                found.revision,
-                records(&claimed),
-                claimed.revision,
-            )))
-        }
+pub(super) fn everything(codec: &Codec, tree: &sled::Tree) -> Result<Option<Head>, Damage> {
+    let head = read(tree, HEAD)?.map(|stored| Head::decode(codec, &stored)).transpose()?;
+    let old = read(tree, OLD_HEAD)?.map(|stored| OldHead::decode(codec, &stored)).transpose()?;
+    let found = survey(codec, tree.iter())?;
+    match (head, old) {
+        (None, None) if found == Head::default() => Ok(None),
+        (None, None) => Err(Damage("the head record is missing".to_owned())),
+        (Some(_), Some(_)) => Err(Damage("there are two head records".to_owned())),
+        (Some(head), None) if head.covers(&found) => Ok(Some(head)),
+        (Some(head), None) => Err(other_than(&head, &found)),
+        (None, Some(old)) => match old.renewed(found.clone()) {
+            Some(head) => Ok(Some(head)),
+            None => Err(mismatch(&found, old.records(), old.revision)),
+        },
     }
 }
 
-/// A commit may leave no record of its own, so the newest record may be older than the head.
-fn agree(claimed: &Head, found: &Head) -> bool {
-    claimed.counts == found.counts && claimed.sum == found.sum && claimed.revision >= found.revision
+/// Reads the head and opens every record of `tables`: the head, if they are what it says.
+///
+/// Nothing where there is no head, or one that says nothing of single tables.
+pub(super) fn tables(codec: &Codec, tree: &sled::Tree, tables: &[u8]) -> Result<Option<Head>, Damage> {
+    let Some(stored) = read(tree, HEAD)? else { return Ok(None) };
+    let head = Head::decode(codec, &stored)?;
+    let places = tables.iter().flat_map(|table| [[RECORD, *table], [PART, *table]]);
+    let found = survey(codec, places.flat_map(|place| tree.scan_prefix(place)))?;
+    if head.only(tables).covers(&found) {
+        Ok(Some(head))
+    } else {
+        Err(other_than(&head.only(tables), &found))
+    }
 }
 
-/// The head that all records together would have.
-fn survey(codec: &Codec, tree: &sled::Tree) -> Result<Head, Damage> {
+fn read(tree: &sled::Tree, place: &[u8]) -> Result<Option<sled::IVec>, Damage> {
+    tree.get(place).map_err(unreadable)
+}
+
+/// What was found is not what the head says.
+pub(super) fn other_than(head: &Head, found: &Head) -> Damage {
+    mismatch(found, head.records(), head.revision)
+}
+
+fn mismatch(found: &Head, records: u64, revision: Revision) -> Damage {
+    Damage(format!(
+        "{} records up to revision {} were found, which are not the {records} of revision {revision} that were written",
+        found.records(),
+        found.revision,
+    ))
+}
+
+/// The head that these records together would have.
+fn survey(codec: &Codec, mut records: impl Iterator<Item = sled::Result<Stored>>) -> Result<Head, Damage> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS);
     let (lots, waiting) = sync_channel(LOTS);
     let waiting = Mutex::new(waiting);
     thread::scope(|scope| {
         let openers: Vec<_> = (0..threads).map(|_| scope.spawn(|| open_lots(codec, &waiting))).collect();
-        let mut records = tree.iter();
         loop {
             let lot = records.by_ref().take(LOT).collect::<Result<Vec<Stored>, _>>().map_err(unreadable)?;
             if lot.is_empty() || lots.send(lot).is_err() {
@@ -70,11 +94,7 @@ fn survey(codec: &Codec, tree: &sled::Tree) -> Result<Head, Damage> {
         for opener in openers {
             let part =
                 opener.join().unwrap_or_else(|_| Err(Damage("opening a record panicked".to_owned())))?;
-            whole.revision = whole.revision.max(part.revision);
-            whole.sum = whole.sum.wrapping_add(part.sum);
-            part.counts
-                .into_iter()
-                .for_each(|(table, count)| *whole.counts.entry(table).or_default() += count);
+            whole.merge(&part);
         }
         Ok(whole)
     })
@@ -91,27 +111,23 @@ fn open_lots(codec: &Codec, waiting: &Mutex<Receiver<Vec<Stored>>>) -> Result<He
 }
 
 fn open_lot(codec: &Codec, lot: &[Stored], mut found: Head) -> Result<Head, Damage> {
-    for (place, stored) in lot.iter().filter(|(place, _)| *place != HEAD) {
+    for (place, stored) in lot.iter().filter(|(place, _)| *place != HEAD && *place != OLD_HEAD) {
         let (revision, _) = codec.open(place, stored)?;
         found.revision = found.revision.max(revision);
-        found.sum = found.sum.wrapping_add(record::tag(stored));
-        match **place {
-            [RECORD, table, ..] => *found.counts.entry(table).or_default() += 1,
-            [PART, _, ..] => {}
+        let (table, records) = match **place {
+            [RECORD, table, ..] => (table, 1),
+            [PART, table, ..] => (table, 0),
             _ => return Err(Damage(format!("there is a foreign record at {}", place.escape_ascii()))),
-        }
+        };
+        found.sum_mut(table).merge(Sum { records, tags: record::tag(stored) });
     }
     Ok(found)
-}
-
-fn unreadable(error: sled::Error) -> Damage {
-    Damage(format!("sled cannot read: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Key, Revision};
+    use crate::store::Key;
     use model::{
         Secret,
         key::{Keyring, Purpose},
@@ -125,7 +141,7 @@ mod tests {
     /// A store of two records, `a` of revision 1 and `b` in parts of revision 2, and what `tamper` makes of it.
     fn verified(tamper: impl Fn(&sled::Db, &Codec)) -> Result<Option<Revision>, String> {
         let (codec, tree) = (codec(), sled::Config::new().temporary(true).open().unwrap());
-        let mut head = Head { revision: 2, ..Head::default() };
+        let mut head = Head::default();
         for (name, revision, length) in [("a", 1, 5), ("b", 2, 10_000)] {
             let (stored, extent) = codec.encode(&Key::new(b'k', name), revision, &vec![7; length]);
             stored.into_iter().for_each(|(place, sealed)| drop(tree.insert(place, sealed).unwrap()));
@@ -133,7 +149,9 @@ mod tests {
         }
         tree.insert(HEAD, head.encode(&codec)).unwrap();
         tamper(&tree, &codec);
-        verify(&codec, &tree).map(|head| head.map(|head| head.revision)).map_err(|damage| damage.to_string())
+        everything(&codec, &tree)
+            .map(|head| head.map(|head| head.revision))
+            .map_err(|damage| damage.to_string())
     }
 
     fn refused(records: u64) -> Result<Option<Revision>, String> {
@@ -146,6 +164,25 @@ mod tests {
     fn what_was_written_is_found_whole() {
         assert_eq!(verified(|_, _| ()), Ok(Some(2)));
         assert_eq!(verified(|tree, _| tree.clear().unwrap()), Ok(None));
+    }
+
+    #[test]
+    fn a_head_of_before_tables_were_summed_up_apart_is_still_read() {
+        let tags = |tree: &sled::Db| {
+            let records = tree.iter().map(Result::unwrap).filter(|(place, _)| *place != HEAD);
+            records.fold(0, |tags: u128, (_, stored)| tags.wrapping_add(record::tag(&stored)))
+        };
+        let old = |count: u64| {
+            move |tree: &sled::Db, codec: &Codec| {
+                tree.remove(HEAD).unwrap();
+                let plain = [&tags(tree).to_be_bytes()[..], b"k", &count.to_be_bytes()].concat();
+                tree.insert(OLD_HEAD, codec.seal(OLD_HEAD, 2, &plain)).unwrap();
+            }
+        };
+        assert_eq!(verified(old(2)), Ok(Some(2)));
+        let three =
+            "2 records up to revision 2 were found, which are not the 3 of revision 2 that were written";
+        assert_eq!(verified(old(3)), Err(three.to_owned()));
     }
 
     #[test]

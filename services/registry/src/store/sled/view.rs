@@ -5,7 +5,7 @@
 
 use super::{
     head::Head,
-    record::{Codec, Damage, RECORD, Record, record_key},
+    record::{Codec, Damage, RECORD, Record, key_at, record_key},
 };
 use crate::store::{Direction, Entry, Key, KeyRange, Revision, Scan, StoreError, history::History};
 use std::{
@@ -29,8 +29,7 @@ pub(super) struct View {
 /// How what sled holds differs from what is durable.
 #[derive(Debug)]
 struct Durable {
-    revision: Revision,
-    counts: BTreeMap<u8, u64>,
+    head: Head,
     /// Keys on their way to the disk, as they were before.
     before: BTreeMap<Key, Option<Entry>>,
 }
@@ -40,8 +39,7 @@ pub(super) type Before = BTreeMap<Key, Option<Entry>>;
 
 impl View {
     pub(super) fn new(tree: sled::Db, codec: Codec, head: &Head) -> Self {
-        let durable =
-            Durable { revision: head.revision, counts: head.counts.clone(), before: BTreeMap::new() };
+        let durable = Durable { head: head.clone(), before: BTreeMap::new() };
         let history = Arc::new(History::after(head.revision));
         Self { tree, codec, durable: RwLock::new(durable), history }
     }
@@ -59,11 +57,11 @@ impl View {
     }
 
     pub(super) fn revision(&self) -> Revision {
-        self.read().revision
+        self.read().head.revision
     }
 
     pub(super) fn count(&self, table: u8) -> u64 {
-        self.read().counts.get(&table).copied().unwrap_or(0)
+        self.read().head.sum(table).records
     }
 
     pub(super) fn get(&self, key: &Key) -> Result<Option<Entry>, StoreError> {
@@ -98,8 +96,7 @@ impl View {
         let mut stored = stored
             .map(|item| {
                 let (place, stored) = item.map_err(unreadable)?;
-                let key = place.get(1..).and_then(Key::from_bytes);
-                Ok((key.ok_or_else(|| Damage("there is a record without a key".to_owned()))?, stored))
+                Ok((key_at(&place)?, stored))
             })
             .peekable();
         let mut before = before.peekable();
@@ -131,7 +128,8 @@ impl View {
         self.decode(key.clone(), &stored).map(Some)
     }
 
-    fn decode(&self, key: Key, stored: &[u8]) -> Result<Record, Damage> {
+    /// The record under `key`, of which `stored` is the first part.
+    pub(super) fn decode(&self, key: Key, stored: &[u8]) -> Result<Record, Damage> {
         self.codec.decode(key, stored, |place| self.tree.get(place).map_err(unreadable))
     }
 
@@ -143,8 +141,7 @@ impl View {
     /// Shows all that sled holds, which is durable and what `head` says.
     pub(super) fn show(&self, head: &Head) {
         let mut durable = self.write();
-        durable.revision = head.revision;
-        durable.counts.clone_from(&head.counts);
+        durable.head.clone_from(head);
         durable.before.clear();
     }
 
@@ -164,7 +161,8 @@ pub(super) fn guarded<Read>(read: impl FnOnce() -> Result<Read, Damage>) -> Resu
     read.map_err(|damage| StoreError::Damaged { what: damage.to_string() })
 }
 
-fn unreadable(error: sled::Error) -> Damage {
+/// What sled says of what it cannot read.
+pub(super) fn unreadable(error: sled::Error) -> Damage {
     Damage(format!("sled cannot read: {error}"))
 }
 

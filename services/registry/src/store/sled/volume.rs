@@ -7,6 +7,7 @@ use rustix::{
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -45,6 +46,18 @@ impl Volume {
         self.root.join("anchor")
     }
 
+    /// Removes what is left of a snapshot that sled was writing when it was killed: it would take it for one.
+    pub(super) fn remove_unfinished_snapshots(&self) -> io::Result<()> {
+        let Ok(files) = fs::read_dir(self.database()) else { return Ok(()) };
+        for file in files {
+            let path = file?.path();
+            if path.extension().is_some_and(|extension| extension == "generating") {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the names of the files durable, up to the folder's own.
     pub(super) fn sync_names(&self) -> io::Result<()> {
         File::open(self.database())?.sync_all()?;
@@ -78,6 +91,15 @@ impl Volume {
         }
     }
 
+    /// How long the log of sled is, in bytes; zero where there is none.
+    pub(super) fn log_bytes(&self) -> io::Result<u64> {
+        match fs::metadata(self.database().join("db")) {
+            Ok(log) => Ok(log.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
     /// How often [`Volume::sync`] was called.
     pub(super) fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed)
@@ -97,6 +119,18 @@ impl Volume {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Reads from `offset` until `bytes` are full or the file ends, and tells how many it has read.
+pub(super) fn read_from(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut length = 0;
+    while let Some(rest) = bytes.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + length as u64)? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    Ok(length)
 }
 
 impl Drop for Volume {
