@@ -16,6 +16,7 @@ mod corpora;
 mod crash;
 mod examples;
 mod grpc;
+mod identity;
 mod matrix;
 mod oauth;
 mod requests;

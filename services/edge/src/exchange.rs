@@ -23,7 +23,8 @@ use parameters::Parameters;
 use proto::{
     Channel, MAX_MESSAGE_BYTES,
     registry::v1::{
-        ExchangeTokenRequest, ExchangeTokenResponse, registry_service_client::RegistryServiceClient,
+        ExchangeTokenRequest, ExchangeTokenResponse, exchange_token_request::Grant,
+        registry_service_client::RegistryServiceClient,
     },
 };
 use serde::Serialize;
@@ -56,6 +57,9 @@ struct Exchanged {
     token_type: &'static str,
     /// In seconds, though a request counts minutes.
     expires_in: u32,
+    /// What kind of token this is, for whoever exchanged another (RFC 8693, section 2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
 }
 
 /// Answers a request for a token of the portal that `name` names.
@@ -71,7 +75,7 @@ where
 {
     let (parts, mut body) = request.into_parts();
     match exchange(edge, id, peer, name, &parts, &mut body).await {
-        Ok(exchanged) => write(exchanged),
+        Ok((exchanged, is_for_another)) => write(exchanged, is_for_another),
         Err(refusal) => {
             let reusable = body::discard(&mut body, &parts.headers, refusal.fault.reason()).await;
             answer::closing(answer::oauth(refusal), !reusable)
@@ -79,6 +83,7 @@ where
     }
 }
 
+/// The new token, and whether it is for another token.
 async fn exchange<B>(
     edge: &Inner,
     id: &RequestId,
@@ -86,7 +91,7 @@ async fn exchange<B>(
     name: &PortalName,
     parts: &Parts,
     body: &mut B,
-) -> Result<ExchangeTokenResponse, Refusal>
+) -> Result<(ExchangeTokenResponse, bool), Refusal>
 where
     B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
 {
@@ -97,7 +102,9 @@ where
     let address = client::address(peer, &parts.headers, &edge.config.trusted_proxies)?;
     let mut parameters = read(edge, parts, body).await?;
     let expires_in_minutes = parameters.whole_number("expires_in")?;
-    let grant = Some(grant::read(&parts.headers, &mut parameters)?);
+    let grant = grant::read(&parts.headers, &mut parameters)?;
+    let is_for_another = matches!(grant, Grant::IdentityToken(_));
+    let grant = Some(grant);
     let (organization, portal) = (name.organization().to_owned(), name.portal().to_owned());
     let message = ExchangeTokenRequest { organization, portal, expires_in_minutes, grant };
     let mut request = tonic::Request::new(message);
@@ -115,7 +122,7 @@ where
     let answered = time::timeout(CALL_TIMEOUT, registry.exchange_token(request)).await.map_err(late)?;
     let answered =
         answered.map_err(|status| proto::fault::read_status(status, Reason::RegistryUnavailable))?;
-    Ok(answered.into_inner())
+    Ok((answered.into_inner(), is_for_another))
 }
 
 /// Reads the parameters, in whichever way they are written.
@@ -136,7 +143,7 @@ where
     Ok(read(&body::read(body, limits).await?)?)
 }
 
-fn write(exchanged: ExchangeTokenResponse) -> Response<Body> {
+fn write(exchanged: ExchangeTokenResponse, is_for_another: bool) -> Response<Body> {
     let ends = exchanged.expires_at.and_then(proto::time::read);
     let body = answer::write(&Exchanged {
         expires_at: ends.and_then(proto::time::text_of_seconds),
@@ -144,6 +151,7 @@ fn write(exchanged: ExchangeTokenResponse) -> Response<Body> {
         access_token: exchanged.token,
         token_type: "Bearer",
         expires_in: exchanged.expires_in_seconds,
+        issued_token_type: is_for_another.then_some(grant::ACCESS_TOKEN),
     });
     let mut response = Response::new(Body::from(Bytes::from(body)));
     response.headers_mut().insert(header::CONTENT_TYPE, answer::JSON);

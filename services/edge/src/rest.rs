@@ -18,6 +18,7 @@ mod secrets;
 mod sent;
 mod shared;
 mod tokens;
+mod trusted_issuers;
 
 use crate::{
     answer::{self, Headers, Refusal},
@@ -78,6 +79,7 @@ fn nouns() -> Vec<Noun> {
         portals::noun(),
         tokens::noun(),
         secrets::noun(),
+        trusted_issuers::noun(),
         audit_events::noun(),
         access_token::noun(),
         openapi::noun(),

@@ -4,6 +4,7 @@
 
 pub(crate) mod environment;
 pub(crate) mod given;
+pub(crate) mod issuer;
 pub(crate) mod manage;
 pub(crate) mod secret;
 pub(crate) mod serve;
@@ -78,6 +79,8 @@ pub(crate) enum Command {
     Token(manage::Token),
     /// Manages the secrets of a portal, which are exchanged for tokens
     Secret(secret::PortalSecret),
+    /// Manages the OpenID Connect issuers that a portal trusts
+    Issuer(issuer::Issuer),
     /// Reads the audit of an organization, and checks that nothing in it was changed
     Audit(manage::Audit),
     /// Calls a portal and prints the upstream's answer

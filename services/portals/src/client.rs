@@ -5,6 +5,7 @@
 pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod invoke;
+pub(crate) mod issuer;
 pub(crate) mod organization;
 pub(crate) mod output;
 pub(crate) mod portal;

@@ -52,6 +52,7 @@ fn command(cli: Cli) -> Result<(), Failure> {
         Command::Portal(options) => client::portal::run(options),
         Command::Token(options) => client::token::run(options),
         Command::Secret(options) => client::secret::run(options),
+        Command::Issuer(options) => client::issuer::run(options),
         Command::Audit(options) => client::audit::run(options),
         Command::Invoke(options) => client::invoke::run(options),
         Command::Healthcheck(options) => healthcheck::run(&options),

@@ -3,6 +3,7 @@
 pub(crate) mod demo_upstream;
 pub(crate) mod edge;
 pub(crate) mod executor;
+mod issuers;
 pub(crate) mod registry;
 mod sessions;
 pub(crate) mod up;

@@ -14,9 +14,11 @@ mod revision;
 mod secrets;
 mod service;
 mod tokens;
+mod trusted_issuers;
 mod upstream;
 pub(crate) mod wire;
 
+pub(crate) use trusted_issuers::MAX_TRUSTED_ISSUERS;
 pub use upstream::{check_upstream_token, check_upstream_url};
 
 use crate::{

@@ -80,9 +80,10 @@ fn holder(catalog: &Catalog, bearer: &str, now: SystemTime) -> Result<(Organizat
         (Mortal::Portal, token.portal),
         (Mortal::Organization, token.organization),
     ];
-    // A token that was exchanged for a secret ends with it.
+    // A token that was exchanged for something ends with it.
     let secret = token.secret.map(|secret| (Mortal::Secret, secret));
-    for (what, uuid) in ends.into_iter().chain(secret) {
+    let issuer = token.trusted_issuer.map(|issuer| (Mortal::TrustedIssuer, issuer));
+    for (what, uuid) in ends.into_iter().chain(secret).chain(issuer) {
         if catalog.has_ended(what, uuid)? {
             return Err(unauthenticated());
         }

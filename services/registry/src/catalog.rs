@@ -3,7 +3,7 @@
 use crate::{
     record::{
         self, AccessToken, AuditEvent, Document, End, Ending, Mark, Moment, Organization, Pointer, Portal,
-        PortalSecret, Tally, Token, TokenUse,
+        PortalSecret, Tally, Token, TokenUse, TrustedIssuer,
     },
     store::{Entry, Key, KeyRange, Revision, Scan, Store, StoreError},
     table::{self, Mortal},
@@ -196,6 +196,11 @@ impl Catalog {
     /// When a token or a secret was last used, as far as that is written.
     pub(crate) fn token_use(&self, token: Uuid) -> Result<Option<TokenUse>, ReadError> {
         self.read(&table::token_use(token))
+    }
+
+    /// The issuers that a portal trusts, of which there are at most `most`, the newest first.
+    pub(crate) fn trusted_issuers(&self, portal: Uuid, most: usize) -> Result<Vec<TrustedIssuer>, ReadError> {
+        self.newest(table::trusted_issuers(portal), Window { skip: 0, limit: most })
     }
 
     pub(crate) fn access_token(&self, fingerprint: &Fingerprint) -> Result<Option<AccessToken>, ReadError> {

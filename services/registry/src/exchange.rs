@@ -5,6 +5,7 @@
 
 mod client_credentials;
 mod guesses;
+mod identity_token;
 mod mint;
 pub(crate) mod refusals;
 pub(crate) mod sweep;
@@ -13,7 +14,8 @@ pub(crate) use guesses::Guesses;
 pub(crate) use refusals::Refusals;
 
 use crate::{
-    caller::Origin, catalog::Catalog, change::Turns, exchange::mint::Minted, record::Actor, usage::Usage,
+    caller::Origin, catalog::Catalog, change::Turns, exchange::mint::Minted, identity::Issuers,
+    record::Actor, usage::Usage,
 };
 use model::{Bearer, Fault, Reason};
 use proto::registry::v1::{ExchangeTokenRequest, exchange_token_request::Grant};
@@ -28,6 +30,7 @@ pub(crate) struct Exchange<'a> {
     pub(crate) usage: &'a Usage,
     pub(crate) guesses: &'a Guesses,
     pub(crate) refusals: &'a Refusals,
+    pub(crate) issuers: &'a Issuers,
 }
 
 /// Which portal a caller names, and how long the token is to last.
@@ -69,6 +72,7 @@ impl Exchange<'_> {
             Some(Grant::ClientCredentials(held)) => {
                 ("client_credentials", self.client_credentials(wanted, held).await)
             }
+            Some(Grant::IdentityToken(held)) => ("identity_token", self.identity_token(wanted, held).await),
             None => return Err(Fault::new(Reason::BadRequest, "what is to be exchanged is missing")),
         };
         outcome.map_err(|Refused { fault, actor }| {

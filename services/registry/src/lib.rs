@@ -15,6 +15,7 @@ mod change;
 mod door;
 mod exchange;
 mod grant;
+mod identity;
 mod lease;
 mod open;
 mod record;
@@ -26,5 +27,6 @@ mod watch;
 mod withdrawals;
 
 pub use administration::{check_upstream_token, check_upstream_url};
+pub use identity::Fetch;
 pub use open::{Config, FirstOrganization, OpenError, Opened, open};
 pub use registry::Registry;

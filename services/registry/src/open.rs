@@ -7,6 +7,7 @@ use crate::{
     change::Turns,
     exchange::{Guesses, Refusals},
     grant::Signer,
+    identity::{Fetch, Issuers},
     lease::LEASE,
     record::{self, AccessToken, End, Mark, Moment},
     registry::Shared,
@@ -50,6 +51,8 @@ pub struct Config {
     pub sole_edge: bool,
     /// Below so many free bytes of the volume nothing is written.
     pub min_free_bytes: u64,
+    /// How issuers of identities are asked for their keys.
+    pub issuers: Arc<dyn Fetch>,
 }
 
 /// An organization to begin with.
@@ -132,6 +135,7 @@ pub async fn open(config: Config) -> Result<Opened, OpenError> {
         withdrawals,
         guesses: Guesses::default(),
         refusals,
+        issuers: Issuers::new(Arc::clone(&config.issuers)),
         edge_key,
         follower,
         closed: AtomicBool::new(false),

@@ -12,6 +12,7 @@ mod organization;
 mod portal;
 mod secret;
 mod token;
+mod trusted_issuer;
 
 pub(crate) use access::{AccessToken, AccessTokenKind, Scope};
 pub(crate) use audit::{Actor, ActorKind, AuditEvent, Link, Subject};
@@ -22,6 +23,7 @@ pub(crate) use organization::{Organization, Tally};
 pub(crate) use portal::{ExtraVariables, Portal};
 pub(crate) use secret::PortalSecret;
 pub(crate) use token::{Token, TokenKind, TokenUse};
+pub(crate) use trusted_issuer::TrustedIssuer;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -75,6 +77,7 @@ mod tests {
         keeps::<Token>("token");
         keeps::<Token>("token_ephemeral");
         keeps::<TokenUse>("token_use");
+        keeps::<TrustedIssuer>("trusted_issuer");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::{
     door,
     exchange::{Exchange, Guesses, Refusals, refusals, sweep},
     grant::Signer,
+    identity::Issuers,
     usage::{self, Usage},
     watch::{self, Hearing},
     withdrawals::Withdrawals,
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) withdrawals: Arc<Withdrawals>,
     pub(crate) guesses: Guesses,
     pub(crate) refusals: Refusals,
+    pub(crate) issuers: Issuers,
     pub(crate) edge_key: Fingerprint,
     /// Tells edges what the store has committed.
     pub(crate) follower: AbortHandle,
@@ -151,8 +153,8 @@ impl Registry {
         origin: &Origin,
         request: &ExchangeTokenRequest,
     ) -> Result<ExchangeTokenResponse, Fault> {
-        let Shared { catalog, turns, usage, guesses, refusals, .. } = &*self.0;
-        let exchange = Exchange { catalog, turns, usage, guesses, refusals };
+        let Shared { catalog, turns, usage, guesses, refusals, issuers, .. } = &*self.0;
+        let exchange = Exchange { catalog, turns, usage, guesses, refusals, issuers };
         let minted = exchange.exchange(origin, request).await;
         let outcome = minted.as_ref().map_or_else(|fault| fault.reason().code(), |_| "MINTED");
         counter!("portals_registry_exchanges_total", "outcome" => outcome).increment(1);

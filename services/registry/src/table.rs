@@ -28,6 +28,8 @@ const TOKEN_USES: u8 = b'U';
 const SECRETS: u8 = b'C';
 /// Secrets that are not revoked, by portal and UUID.
 pub(crate) const SECRET_ORDER: u8 = b'c';
+/// Issuers that are trusted, by portal and UUID.
+pub(crate) const TRUSTED_ISSUERS: u8 = b'I';
 const ACCESS_TOKENS: u8 = b'A';
 const OPERATOR: u8 = b'o';
 const AUDIT_EVENTS: u8 = b'E';
@@ -48,12 +50,15 @@ pub(crate) enum Mortal {
     Token,
     /// A secret of a portal, with the tokens that it was exchanged for.
     Secret,
+    /// The trust of a portal in an issuer, with the tokens that it led to.
+    TrustedIssuer,
     /// An API access token.
     AccessToken,
 }
 
 impl Mortal {
-    const ALL: [Self; 5] = [Self::Organization, Self::Portal, Self::Token, Self::Secret, Self::AccessToken];
+    const ALL: [Self; 6] =
+        [Self::Organization, Self::Portal, Self::Token, Self::Secret, Self::TrustedIssuer, Self::AccessToken];
 
     fn mark(self) -> u8 {
         match self {
@@ -61,6 +66,7 @@ impl Mortal {
             Self::Portal => b'p',
             Self::Token => b't',
             Self::Secret => b's',
+            Self::TrustedIssuer => b'i',
             Self::AccessToken => b'a',
         }
     }
@@ -166,15 +172,25 @@ pub(crate) fn secret_orders(portal: Uuid) -> KeyRange {
     KeyRange::starting_with(&Key::new(SECRET_ORDER, portal))
 }
 
-/// Whose a secret is, and which, as a key of [`secret_order`] says.
-pub(crate) fn secret_of_portal(key: &Key) -> Option<(Uuid, Uuid)> {
-    let (portal, secret) = key.name().split_at_checked(16)?;
-    Some((Uuid::from_slice(portal).ok()?, Uuid::from_slice(secret).ok()?))
+/// Whose something is, and which, as a key says that begins with the portal.
+pub(crate) fn of_portal(key: &Key) -> Option<(Uuid, Uuid)> {
+    let (portal, owned) = key.name().split_at_checked(16)?;
+    Some((Uuid::from_slice(portal).ok()?, Uuid::from_slice(owned).ok()?))
 }
 
 /// When a token or a secret was last used.
 pub(crate) fn token_use(token: Uuid) -> Key {
     Key::new(TOKEN_USES, token)
+}
+
+/// An issuer that a portal trusts.
+pub(crate) fn trusted_issuer(portal: Uuid, issuer: Uuid) -> Key {
+    Key::new(TRUSTED_ISSUERS, pair(portal, issuer.as_bytes()))
+}
+
+/// The issuers that a portal trusts, the oldest first.
+pub(crate) fn trusted_issuers(portal: Uuid) -> KeyRange {
+    KeyRange::starting_with(&Key::new(TRUSTED_ISSUERS, portal))
 }
 
 /// An API access token.

@@ -227,19 +227,21 @@ fn scope(change: &Change) -> Option<Scope> {
             (Mortal::Organization, uuid) => Some((2, Scope::OrganizationUuid(uuid.to_string()))),
             (Mortal::Portal, uuid) => Some((1, Scope::PortalUuid(uuid.to_string()))),
             (Mortal::Token, uuid) => Some((0, Scope::TokenUuid(uuid.to_string()))),
-            // With it end tokens that are known by its portal alone.
-            (Mortal::Secret, uuid) => {
-                let portal = change.keys.iter().filter(|key| key.table() == table::SECRET_ORDER);
-                let mut owners = portal.filter_map(table::secret_of_portal);
-                owners
-                    .find(|(_, secret)| *secret == uuid)
-                    .map(|(portal, _)| (1, Scope::PortalUuid(portal.to_string())))
-            }
+            // With these end tokens that are known by the portal alone.
+            (Mortal::Secret, uuid) => owner(change, table::SECRET_ORDER, uuid),
+            (Mortal::TrustedIssuer, uuid) => owner(change, table::TRUSTED_ISSUERS, uuid),
             (Mortal::AccessToken, _) => None,
         },
         _ => None,
     });
     scopes.max_by_key(|(width, _)| *width).map(|(_, scope)| scope)
+}
+
+/// The portal that something belonged to which the commit removed from a table.
+fn owner(change: &Change, table: u8, owned: Uuid) -> Option<(i32, Scope)> {
+    let keys = change.keys.iter().filter(|key| key.table() == table);
+    let mut owners = keys.filter_map(table::of_portal);
+    owners.find(|(_, uuid)| *uuid == owned).map(|(portal, _)| (1, Scope::PortalUuid(portal.to_string())))
 }
 
 fn uuid_at(name: &[u8], offset: usize) -> Option<String> {

@@ -16,6 +16,8 @@ use tokio::{net::TcpListener, sync::watch};
 /// One request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Heard {
+    /// Its path.
+    pub path: String,
     /// Its header fields.
     pub headers: HeaderMap,
     /// Its body, byte for byte.
@@ -61,6 +63,11 @@ impl Upstream {
     /// Where it is.
     pub fn url(&self) -> String {
         format!("http://{}/graphql", self.address)
+    }
+
+    /// Where it is, without a path.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Answers every later request with what `answer` makes of it.
@@ -119,7 +126,7 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
     let Ok(body) = body.collect().await else {
         return Ok(Response::new(Full::default()));
     };
-    let heard = Heard { headers: parts.headers, body: body.to_bytes() };
+    let heard = Heard { path: parts.uri.path().to_owned(), headers: parts.headers, body: body.to_bytes() };
     state.heard.lock().expect("no test panics while it holds this").push(heard.clone());
     let mut open = state.open.subscribe();
     open.wait_for(|open| *open).await.expect("the sender lives in the state that is held here");

@@ -55,10 +55,14 @@ impl Properties {
 
     /// A text that must be there.
     pub(super) fn required_text(&mut self, name: &str) -> String {
+        self.require(name);
+        self.text(name).unwrap_or_default()
+    }
+
+    fn require(&mut self, name: &str) {
         if !self.entries.iter().any(|(key, _)| key == name) {
             self.problems.push(format!("{name} is required"));
         }
-        self.text(name).unwrap_or_default()
     }
 
     /// A text.
@@ -105,6 +109,12 @@ impl Properties {
             let fields: Option<Fields> = serde_json::from_str(text).ok()?;
             Some(Headers { headers: fields.map(|fields| fields.0).unwrap_or_default() })
         })
+    }
+
+    /// An object of strings that must be there, in its order.
+    pub(super) fn required_texts(&mut self, name: &str) -> Vec<Header> {
+        self.require(name);
+        self.headers(name).map(|texts| texts.headers).unwrap_or_default()
     }
 
     /// A time.

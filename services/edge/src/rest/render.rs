@@ -16,7 +16,7 @@ use utoipa::{
 };
 
 /// A time in UTC with milliseconds.
-fn time(time: Option<Timestamp>) -> Option<String> {
+pub(super) fn time(time: Option<Timestamp>) -> Option<String> {
     proto::time::text(proto::time::read(time?)?)
 }
 

@@ -370,5 +370,8 @@ administration! {
     list_portal_secrets: ListPortalSecretsRequest => ListPortalSecretsResponse,
     create_portal_secret: CreatePortalSecretRequest => CreatePortalSecretResponse,
     delete_portal_secret: DeletePortalSecretRequest => DeletePortalSecretResponse,
+    list_trusted_issuers: ListTrustedIssuersRequest => ListTrustedIssuersResponse,
+    create_trusted_issuer: CreateTrustedIssuerRequest => CreateTrustedIssuerResponse,
+    delete_trusted_issuer: DeleteTrustedIssuerRequest => DeleteTrustedIssuerResponse,
     list_audit_events: ListAuditEventsRequest => ListAuditEventsResponse,
 }

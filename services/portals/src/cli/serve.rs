@@ -114,6 +114,9 @@ pub(crate) struct State {
     pub(crate) upstream_url: Option<String>,
     #[command(flatten)]
     pub(crate) upstream_token: UpstreamToken,
+    /// A PEM file with certificate authorities to trust besides the system's, when issuers of identities are asked for their keys
+    #[arg(long, env = "PORTALS_ISSUER_CA", value_name = "FILE")]
+    pub(crate) issuer_ca: Option<PathBuf>,
 }
 
 /// A credential for an upstream.

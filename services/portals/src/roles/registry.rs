@@ -106,6 +106,7 @@ pub(crate) fn config(
             ));
         }
     };
+    let issuers = super::issuers::asking(state.issuer_ca.as_deref())?;
     // Last: what is made here must not be made for a configuration that is refused.
     let keyring = match secret::read("secret-key", key.secret_key, key.secret_key_file)? {
         Some(given) => secret::keyring(&given)?,
@@ -119,6 +120,7 @@ pub(crate) fn config(
         first_organization,
         sole_edge: false,
         min_free_bytes: u64::from(state.min_free_mib) << 20,
+        issuers,
     };
     Ok((config, keyring))
 }

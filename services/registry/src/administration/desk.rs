@@ -1,9 +1,12 @@
 //! A registry on a real store, for the tests of this room that must look behind its doors.
 
-use crate::{Config, FirstOrganization, Opened, Registry, caller::Caller, caller::operator_token, open};
+use crate::{
+    Config, FirstOrganization, Opened, Registry, caller::Caller, caller::operator_token,
+    identity::issuing::Published, open,
+};
 use model::{Secret, key::Keyring};
 use proto::registry::v1;
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 use uuid::Uuid;
 
 pub(crate) fn keyring() -> Keyring {
@@ -17,6 +20,11 @@ pub(crate) fn operator() -> Caller {
 
 /// A registry with the portal `acme/viewer`, which has the token of its making.
 pub(crate) async fn registry(folder: &Path) -> Registry {
+    registry_asking(folder, Published::new(&[])).await
+}
+
+/// The same, with issuers that publish something.
+pub(crate) async fn registry_asking(folder: &Path, issuers: Arc<Published>) -> Registry {
     let config = Config {
         data_dir: folder.to_owned(),
         keyring: keyring(),
@@ -29,6 +37,7 @@ pub(crate) async fn registry(folder: &Path) -> Registry {
         }),
         sole_edge: true,
         min_free_bytes: 0,
+        issuers,
     };
     let Opened { registry, .. } = open(config).await.unwrap();
     let request = v1::CreatePortalRequest {

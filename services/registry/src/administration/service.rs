@@ -214,6 +214,36 @@ impl AdministrationService for Registry {
         })
     }
 
+    async fn list_trusted_issuers(
+        &self,
+        request: Request<v1::ListTrustedIssuersRequest>,
+    ) -> Answer<v1::ListTrustedIssuersResponse> {
+        call!(self, request, "ListTrustedIssuers", Some(Scope::ReadPortals), |caller| {
+            let window = window(request.page)?;
+            self.read(move |administration| administration.list_trusted_issuers(&request, window)).await
+        })
+    }
+
+    async fn create_trusted_issuer(
+        &self,
+        request: Request<v1::CreateTrustedIssuerRequest>,
+    ) -> Answer<v1::CreateTrustedIssuerResponse> {
+        call!(self, request, "CreateTrustedIssuer", Some(Scope::WritePortals), |caller| {
+            let issuer = self.administration().create_trusted_issuer(&caller, request).await?;
+            Ok(v1::CreateTrustedIssuerResponse { trusted_issuer: Some(issuer) })
+        })
+    }
+
+    async fn delete_trusted_issuer(
+        &self,
+        request: Request<v1::DeleteTrustedIssuerRequest>,
+    ) -> Answer<v1::DeleteTrustedIssuerResponse> {
+        call!(self, request, "DeleteTrustedIssuer", Some(Scope::WritePortals), |caller| {
+            self.administration().delete_trusted_issuer(&caller, request).await?;
+            Ok(v1::DeleteTrustedIssuerResponse {})
+        })
+    }
+
     async fn list_audit_events(
         &self,
         request: Request<v1::ListAuditEventsRequest>,
@@ -246,7 +276,7 @@ mod tests {
     type Client = AdministrationServiceClient<Channel>;
 
     /// What each call needs, as the contract has it.
-    const CONTRACT: [(&str, Option<Scope>); 18] = [
+    const CONTRACT: [(&str, Option<Scope>); 21] = [
         ("DescribeAccessToken", None),
         ("ListOrganizations", Some(Scope::ReadOrganizations)),
         ("GetOrganization", Some(Scope::ReadOrganizations)),
@@ -264,6 +294,9 @@ mod tests {
         ("ListPortalSecrets", Some(Scope::ReadPortals)),
         ("CreatePortalSecret", Some(Scope::WritePortals)),
         ("DeletePortalSecret", Some(Scope::WritePortals)),
+        ("ListTrustedIssuers", Some(Scope::ReadPortals)),
+        ("CreateTrustedIssuer", Some(Scope::WritePortals)),
+        ("DeleteTrustedIssuer", Some(Scope::WritePortals)),
         ("ListAuditEvents", Some(Scope::ReadAuditEvents)),
     ];
 
@@ -302,6 +335,9 @@ mod tests {
             "ListPortalSecrets" => call!(list_portal_secrets),
             "CreatePortalSecret" => call!(create_portal_secret),
             "DeletePortalSecret" => call!(delete_portal_secret),
+            "ListTrustedIssuers" => call!(list_trusted_issuers),
+            "CreateTrustedIssuer" => call!(create_trusted_issuer),
+            "DeleteTrustedIssuer" => call!(delete_trusted_issuer),
             "ListAuditEvents" => call!(list_audit_events),
             _ => panic!("{name} is not called"),
         };

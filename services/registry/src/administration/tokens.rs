@@ -40,6 +40,7 @@ pub(crate) fn mint(
         expires_at_ms: expires_at,
         kind: TokenKind::Service,
         secret: None,
+        trusted_issuer: None,
     };
     draft.put(table::token(&fingerprint), &token);
     draft.put(table::token_order(portal.uuid, token.uuid), &Mark { fingerprint });

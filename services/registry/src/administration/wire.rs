@@ -87,6 +87,24 @@ pub(crate) fn secret(secret: record::PortalSecret, last_used_at: Option<Moment>)
     }
 }
 
+/// An issuer that a portal trusts, and when a token of it was last exchanged.
+pub(crate) fn trusted_issuer(
+    issuer: record::TrustedIssuer,
+    last_used_at: Option<Moment>,
+) -> v1::TrustedIssuer {
+    let condition = |(claim, pattern)| v1::ClaimCondition { claim, pattern };
+    v1::TrustedIssuer {
+        uuid: issuer.uuid.to_string(),
+        description: issuer.description,
+        issuer: issuer.issuer,
+        audience: issuer.audience,
+        conditions: issuer.conditions.into_iter().map(condition).collect(),
+        created_at: Some(time::write(issuer.created_at_ms.into())),
+        created_by: None,
+        last_used_at: last_used_at.map(|at| time::write(at.into())),
+    }
+}
+
 /// An access token; the bearer is known to its holder alone.
 pub(crate) fn access_token(token: record::AccessToken) -> v1::DescribeAccessTokenResponse {
     v1::DescribeAccessTokenResponse {

@@ -54,6 +54,7 @@ impl Exchange<'_> {
                 portal: &portal,
                 kind: TokenKind::Ephemeral,
                 secret: Some(&secret),
+                trusted_issuer: None,
                 life,
                 author: Author { actor: actor.clone(), origin: wanted.origin.clone() },
             };
@@ -103,7 +104,7 @@ fn fingerprint(secret: &str) -> Option<Fingerprint> {
 }
 
 /// Checks from where the call comes; nobody's address is in no range.
-fn check_address(portal: &Portal, wanted: Wanted<'_>) -> Result<(), Fault> {
+pub(super) fn check_address(portal: &Portal, wanted: Wanted<'_>) -> Result<(), Fault> {
     let ranges = portal.allowed_ip_addresses.as_deref().unwrap_or_default();
     let allowed = AllowedAddresses::parse(ranges).map_err(Fault::internal)?;
     let everywhere = allowed.ranges().next().is_none();

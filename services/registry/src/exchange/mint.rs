@@ -32,6 +32,8 @@ pub(super) struct Order<'a> {
     pub(super) kind: TokenKind,
     /// The secret that it is exchanged for: it ends with it.
     pub(super) secret: Option<&'a PortalSecret>,
+    /// The trusted issuer that vouched for its holder: it ends with that trust.
+    pub(super) trusted_issuer: Option<Uuid>,
     pub(super) life: Duration,
     /// Who holds what it is exchanged for.
     pub(super) author: Author,
@@ -62,7 +64,7 @@ pub(super) fn mint(
     order: Order<'_>,
     now: SystemTime,
 ) -> Result<(Box<Write>, Bearer, Minted), Fault> {
-    let Order { portal, kind, secret, life, author } = order;
+    let Order { portal, kind, secret, trusted_issuer, life, author } = order;
     let made_at = Moment::from(now);
     if catalog.has_ephemeral_since(portal.uuid, made_at.before(HOUR), MAX_TOKENS)? {
         let message = format!("the portal has made {MAX_TOKENS} tokens within an hour, which is the most");
@@ -80,6 +82,7 @@ pub(super) fn mint(
         expires_at_ms: Some(expires_at.into()),
         kind,
         secret: secret.map(|secret| secret.uuid),
+        trusted_issuer,
     };
     draft.put(table::token(&fingerprint), &token);
     draft.put(table::ephemeral_order(portal.uuid, token.uuid), &Mark { fingerprint });
@@ -89,6 +92,7 @@ pub(super) fn mint(
         "portal": {"uuid": portal.uuid, "slug": portal.slug},
         "kind": kind,
         "secret": token.secret,
+        "trusted_issuer": token.trusted_issuer,
         "expires_at": time::text(expires_at),
     });
     let happening = Happening {
@@ -146,7 +150,8 @@ mod tests {
         let try_one = || {
             let draft = Draft::of(catalog, "acme").unwrap();
             let (kind, author) = (TokenKind::Ephemeral, Author::from(&operator()));
-            let order = Order { portal: &portal, kind, secret: None, life: MINUTE, author };
+            let order =
+                Order { portal: &portal, kind, secret: None, trusted_issuer: None, life: MINUTE, author };
             mint(catalog, draft, order, now).map(drop).map_err(|fault| fault.reason())
         };
         let most = u64::try_from(MAX_TOKENS).unwrap();

@@ -52,6 +52,8 @@ pub(crate) enum ActorKind {
     AccessToken,
     /// Whoever holds a secret of a portal.
     PortalSecret,
+    /// Whoever an issuer vouched for that the portal trusts.
+    Workload,
     /// Somebody who was not known.
     Nobody,
 }
@@ -63,6 +65,7 @@ impl ActorKind {
             Self::Operator => "operator",
             Self::AccessToken => "access_token",
             Self::PortalSecret => "portal_secret",
+            Self::Workload => "workload",
             Self::Nobody => "nobody",
         }
     }

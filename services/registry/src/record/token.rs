@@ -20,6 +20,9 @@ pub(crate) struct Token {
     /// The secret that it was exchanged for, and with which it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) secret: Option<Uuid>,
+    /// The trusted issuer that vouched for whoever it was made for, and with which it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trusted_issuer: Option<Uuid>,
 }
 
 /// How a token came to be, and what it lasts for.

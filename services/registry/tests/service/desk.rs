@@ -1,6 +1,8 @@
 //! A registry in a temporary folder, and an administrator at its desk.
 
-use model::{Bearer, BearerKind, Fault, Reason, Secret, key::Keyring};
+use bytes::Bytes;
+use http::Uri;
+use model::{Bearer, BearerKind, Fault, Reason, Secret, fault::Cause, key::Keyring};
 use proto::{
     Channel, channel,
     fault::read_status,
@@ -9,8 +11,8 @@ use proto::{
         registry_service_client::RegistryServiceClient,
     },
 };
-use registry::{Config, FirstOrganization, OpenError, Opened, Registry, open};
-use std::{path::Path, time::Duration};
+use registry::{Config, Fetch, FirstOrganization, OpenError, Opened, Registry, open};
+use std::{future::Future, path::Path, pin::Pin, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tonic::{Request, Response, Status};
 
@@ -28,6 +30,16 @@ pub(crate) struct Desk {
     folder: TempDir,
 }
 
+/// Issuers that never answer.
+#[derive(Debug)]
+pub(crate) struct NoIssuers;
+
+impl Fetch for NoIssuers {
+    fn get(&self, _: Uri, _: usize) -> Pin<Box<dyn Future<Output = Result<Bytes, Cause>> + Send + '_>> {
+        Box::pin(async { Err("nobody answers".into()) })
+    }
+}
+
 pub(crate) fn keyring() -> Keyring {
     Keyring::parse(&Secret::new(SECRET)).unwrap()
 }
@@ -41,6 +53,7 @@ pub(crate) fn config(folder: &Path) -> Config {
         first_organization: None,
         sole_edge: true,
         min_free_bytes: 0,
+        issuers: Arc::new(NoIssuers),
     }
 }
 

@@ -1,0 +1,20 @@
+//! Issuers that portals trust, as they lie in the store; that a trust has ended lies beside it.
+
+use super::Moment;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// An OpenID Connect issuer whose tokens are exchanged for tokens of a portal; it never changes.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct TrustedIssuer {
+    pub(crate) uuid: Uuid,
+    pub(crate) organization: Uuid,
+    pub(crate) portal: Uuid,
+    pub(crate) description: Option<String>,
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+    /// Claims and their patterns.
+    pub(crate) conditions: BTreeMap<String, String>,
+    pub(crate) created_at_ms: Moment,
+}
