@@ -19,6 +19,7 @@ mod grpc;
 mod identity;
 mod matrix;
 mod oauth;
+mod quotas;
 mod requests;
 mod restarts;
 mod revocation;

@@ -20,6 +20,8 @@ pub struct Config {
     pub max_body_bytes: usize,
     /// The most calls in flight in the whole process.
     pub max_calls: usize,
+    /// The most requests of one access token in a minute; 0 for no limit.
+    pub rest_rate_limit: u32,
     /// The most grants kept in memory.
     pub max_grants: usize,
     /// The most bytes that the kept grants have together.
@@ -37,6 +39,7 @@ impl Config {
             body_timeout: Duration::from_secs(30),
             max_body_bytes: 1 << 20,
             max_calls: 1_024,
+            rest_rate_limit: 600,
             max_grants: 100_000,
             max_grant_bytes: 256 << 20,
         }

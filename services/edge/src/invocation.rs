@@ -26,10 +26,6 @@ use std::{
 use tokio::{sync::OwnedSemaphorePermit, time};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
-const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
-const SCOPE: HeaderName = HeaderName::from_static("ratelimit-scope");
 const IGNORED: HeaderName = HeaderName::from_static("portal-ignored-variables");
 /// The most bytes of the names of ignored variables; the rest goes unnamed.
 const MAX_IGNORED_BYTES: usize = 4 << 10;
@@ -276,12 +272,7 @@ fn write_standing(headers: &mut HeaderMap, rated: Rated) {
         Rated::Unlimited => None,
         Rated::By(standing) => Some(standing),
     };
-    headers.insert(SCOPE, HeaderValue::from_static("portal"));
-    if let Some(Standing { limit, remaining, reset_seconds }) = standing {
-        headers.insert(LIMIT, HeaderValue::from(limit));
-        headers.insert(REMAINING, HeaderValue::from(remaining));
-        headers.insert(RESET, HeaderValue::from(reset_seconds));
-    }
+    rate::write(headers, "portal", standing);
 }
 
 #[cfg(test)]

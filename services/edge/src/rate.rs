@@ -2,6 +2,7 @@
 //!
 //! A window starts with the first call after the last one ended. Counters live in this process alone.
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use model::Fault;
 use std::{
     collections::HashMap,
@@ -15,17 +16,21 @@ use uuid::Uuid;
 
 /// How long a window lasts, in milliseconds.
 const WINDOW_MS: u64 = 60_000;
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+const SCOPE: HeaderName = HeaderName::from_static("ratelimit-scope");
 const COUNT_BITS: u32 = 24;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 /// Windows that are kept; beyond it, those that ended and that no grant refers to are dropped.
 const MAX_WINDOWS: usize = 100_000;
 
-/// How an organization stands.
+/// How a caller stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Standing {
-    /// Calls in a window.
+    /// Requests in a window.
     pub(crate) limit: u32,
-    /// Calls that are left in this one.
+    /// Requests that are left in this one.
     pub(crate) remaining: u32,
     /// Seconds until the next.
     pub(crate) reset_seconds: u64,
@@ -83,6 +88,16 @@ impl Window {
                 Err(other) => state = other,
             }
         }
+    }
+}
+
+/// Writes how a caller stands with what is limited as `scope`; nothing but that where there is no limit.
+pub(crate) fn write(headers: &mut HeaderMap, scope: &'static str, standing: Option<Standing>) {
+    headers.insert(SCOPE, HeaderValue::from_static(scope));
+    if let Some(Standing { limit, remaining, reset_seconds }) = standing {
+        headers.insert(LIMIT, HeaderValue::from(limit));
+        headers.insert(REMAINING, HeaderValue::from(remaining));
+        headers.insert(RESET, HeaderValue::from(reset_seconds));
     }
 }
 

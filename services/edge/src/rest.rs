@@ -6,12 +6,14 @@ mod access_token;
 mod audit_events;
 mod describe;
 mod example;
+
 mod openapi;
 mod organizations;
 mod page;
 mod portals;
 mod precondition;
 mod properties;
+mod quota;
 mod render;
 mod route;
 mod secrets;
@@ -35,6 +37,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+
 use model::{Fault, Reason, Slug};
 use percent_encoding::percent_decode_str;
 use properties::Properties;
@@ -42,6 +45,7 @@ use proto::{
     Channel, MAX_MESSAGE_BYTES, MAX_PAGE_BYTES,
     registry::v1::{DescribeAccessTokenRequest, administration_service_client::AdministrationServiceClient},
 };
+use quota::Caller;
 use route::Noun;
 use serde::Serialize;
 use std::{
@@ -50,6 +54,8 @@ use std::{
 };
 use tokio::{sync::OwnedSemaphorePermit, time};
 use tonic::{Status, metadata::AsciiMetadataValue};
+
+pub(crate) use quota::Quotas;
 
 /// How long the registry may take; a change waits until the last edge has heard of it or lost its lease.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -163,6 +169,8 @@ struct Asked {
     body: Option<Lent>,
     /// The names in the path.
     path: Vec<String>,
+    /// Who the quotas know this as.
+    caller: Caller,
     authorization: AsciiMetadataValue,
     client_address: Option<AsciiMetadataValue>,
     request_id: Option<AsciiMetadataValue>,
@@ -185,6 +193,7 @@ impl FromRequestParts<Arc<Inner>> for Asked {
         Ok(Self {
             edge: Arc::clone(edge),
             path: names(parts.uri.path()),
+            caller: Caller::new(bearer.fingerprint(), address),
             authorization,
             client_address: address.and_then(|address| address.to_string().parse().ok()),
             request_id: request_id.and_then(|id| id.parse().ok()),

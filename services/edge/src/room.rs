@@ -29,6 +29,7 @@ pub(crate) struct Inner {
     pub(crate) exchange: exchange::Client,
     /// One permit for each exchange in flight.
     pub(crate) exchanges: Arc<Semaphore>,
+    pub(crate) quotas: rest::Quotas,
     /// One permit for each call in flight.
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) metrics: Arc<Metrics>,
@@ -50,6 +51,7 @@ pub fn open(config: Config, registry: Channel, executor: Arc<dyn Execute>) -> Ed
         administration: rest::client(registry.clone()),
         exchange: exchange::client(registry.clone()),
         exchanges: Arc::new(Semaphore::new(exchange::MAX_EXCHANGES)),
+        quotas: rest::Quotas::new(config.rest_rate_limit, base),
         calls: Arc::new(Semaphore::new(config.max_calls)),
         metrics,
         log: Log::new(),

@@ -56,6 +56,8 @@ fn a_bad_configuration_is_refused_in_one_line_before_anything_happens() {
         (&["up", "--store", "sqlite"], &[], "--store"),
         (&["up", "--threads", "0"], &[], "--threads"),
         (&["up", "--max-staleness", "soon"], &[], "--max-staleness"),
+        (&["up", "--rest-rate-limit", "many"], &[], "--rest-rate-limit"),
+        (&["up"], &[("PORTALS_REST_RATE_LIMIT", "1000001")], "--rest-rate-limit"),
         (&["up", "--trusted-proxies", "10.0.0.0/33"], &[], "--trusted-proxies"),
         (&["up", "--log", "edge=loud"], &[], "--log"),
         (&["up", "--log-format", "xml"], &[], "--log-format"),

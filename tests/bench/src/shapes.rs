@@ -118,11 +118,12 @@ impl Shapes<'_> {
         let secret = ("PORTALS_SECRET_KEY", SECRET_KEY.to_owned());
         let edge = ("PORTALS_EDGE_KEY", EDGE_KEY.to_owned());
         let admin = ("PORTALS_ADMIN_TOKEN", ADMIN_TOKEN.to_owned());
+        let unlimited = ("PORTALS_REST_RATE_LIMIT", "0".to_owned());
         let mut environment = match role {
-            "up" => vec![secret, admin],
+            "up" => vec![secret, admin, unlimited],
             "registry" => vec![secret, edge, admin],
             "executor" => vec![secret],
-            _ => vec![edge],
+            _ => vec![edge, unlimited],
         };
         environment.push(("PORTALS_LOG_FORMAT", "json".to_owned()));
         Process::start(self.binary, &arguments, &environment, &self.folder.join("output"))

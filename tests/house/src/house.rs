@@ -322,6 +322,11 @@ fn flags(pairs: &[(&str, &str)]) -> Vec<String> {
     pairs.iter().flat_map(|(name, value)| [format!("--{name}"), (*value).to_owned()]).collect()
 }
 
+/// What the management does is tested as fast as it goes.
+fn without_limit() -> Vec<(&'static str, String)> {
+    vec![("PORTALS_REST_RATE_LIMIT", "0".to_owned())]
+}
+
 /// Everything is logged, by the libraries too: of them, what a bare `trace` keeps quiet.
 fn logging() -> Vec<(&'static str, String)> {
     vec![("PORTALS_LOG", "trace,portals=trace".to_owned()), ("PORTALS_LOG_FORMAT", "json".to_owned())]
@@ -351,7 +356,8 @@ async fn start_up(binary: &Path, folder: &Path, more: &[String], addresses: &mut
         ("executor-listen", &at(Some(&addresses.executor))),
     ]));
     arguments.extend_from_slice(more);
-    let environment = environment(&["PORTALS_SECRET_KEY", "PORTALS_ADMIN_TOKEN"]);
+    let mut environment = environment(&["PORTALS_SECRET_KEY", "PORTALS_ADMIN_TOKEN"]);
+    environment.extend(without_limit());
     let process = Process::start(binary, &arguments, &environment, &folder.join("up.log"));
     addresses.public = vec![process.address("http").await];
     addresses.ops = vec![process.address("ops").await];
@@ -402,7 +408,8 @@ async fn start_edge(
         ("executor", &format!("http://{}", addresses.executor)),
     ]));
     arguments.extend_from_slice(more);
-    let environment = environment(&["PORTALS_EDGE_KEY"]);
+    let mut environment = environment(&["PORTALS_EDGE_KEY"]);
+    environment.extend(without_limit());
     let log = folder.join(format!("edge-{number}.log"));
     let process = Process::start(binary, &arguments, &environment, &log);
     put(&mut addresses.public, number, process.address("http").await);

@@ -128,7 +128,7 @@ fn operation(noun: &Noun, route: &Route) -> Operation {
             true => SecurityRequirement::new(shared::ACCESS_TOKEN, described.scope),
             false => SecurityRequirement::default(),
         })
-        .response(described.success.status().as_str(), success(described));
+        .response(described.success.status().as_str(), success(route));
     for name in names(route) {
         operation = operation.parameter_ref(Ref::new(format!("#/components/parameters/{name}")));
     }
@@ -169,7 +169,8 @@ fn body(schema: &str, required: bool) -> RequestBody {
     RequestBodyBuilder::new().content(JSON, content).required(Some(required)).build()
 }
 
-fn success(described: &Described) -> response::Response {
+fn success(route: &Route) -> response::Response {
+    let Route { described, guarded, .. } = route;
     let told = match described.success {
         Success::Page => "A page of the list.",
         Success::Shown => "What was asked for.",
@@ -177,6 +178,9 @@ fn success(described: &Described) -> response::Response {
         Success::Removed => "It is gone.",
     };
     let mut response = shared::response(told);
+    if *guarded {
+        response = shared::with_rates(response);
+    }
     if let Some(name) = &described.says {
         let one = Ref::from_schema_name(name);
         let schema = match described.success {

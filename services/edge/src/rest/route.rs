@@ -2,15 +2,19 @@
 //!
 //! A route is made together with its description, and the paths, methods and scopes of both are the same.
 
-use super::{Answered, Asked, describe::Described, not_allowed, sent::Sent};
-use crate::room::Inner;
+use super::{Answered, Asked, Refused, describe::Described, not_allowed, sent::Sent};
+use crate::{rate, room::Inner};
 use axum::{
     Router,
     handler::Handler,
+    response::{IntoResponse, Response},
     routing::{MethodFilter, MethodRouter, on},
 };
 use http::Method;
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Instant,
+};
 
 /// One noun of the API with all that can be done to it.
 pub(super) struct Noun {
@@ -40,7 +44,7 @@ impl Route {
         F: Fn(Asked) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Answered> + Send + 'static,
     {
-        let handler = on(filter(&method), answer);
+        let handler = on(filter(&method), move |asked: Asked| limited(asked, answer));
         Self { method, path, guarded: true, described, handler }
     }
 
@@ -52,14 +56,11 @@ impl Route {
         A: Future<Output = Answered> + Send + 'static,
     {
         let scope = described.scope;
-        let read = move |asked: Asked| {
-            let answer = answer.clone();
-            async move {
-                let sent = B::read(asked.properties(scope).await?)?;
-                answer(asked, sent).await
-            }
+        let read = move |asked: Asked| async move {
+            let sent = B::read(asked.properties(scope).await?)?;
+            answer(asked, sent).await
         };
-        let handler = on(filter(&method), read);
+        let handler = on(filter(&method), move |asked: Asked| limited(asked, read));
         Self { method, path, guarded: true, described: described.taking::<B>(), handler }
     }
 
@@ -73,6 +74,23 @@ impl Route {
         let handler = on(filter(&method), handler);
         Self { method, path, guarded: false, described, handler }
     }
+}
+
+/// Answers whoever has requests left, and tells how they stand.
+async fn limited<A: Future<Output = Answered>>(asked: Asked, answer: impl FnOnce(Asked) -> A) -> Response {
+    let (edge, caller) = (Arc::clone(&asked.edge), asked.caller.clone());
+    let (mut response, standing) = match edge.quotas.enter(&caller, Instant::now()) {
+        Ok(()) => {
+            let response = answer(asked).await.into_response();
+            let standing = edge.quotas.leave(&caller, response.status(), Instant::now());
+            (response, standing)
+        }
+        Err((fault, standing)) => (Refused::from(fault).into_response(), standing),
+    };
+    if standing.is_some() {
+        rate::write(response.headers_mut(), "rest", standing);
+    }
+    response
 }
 
 fn filter(method: &Method) -> MethodFilter {

@@ -23,6 +23,10 @@ pub(super) const LINK: &str = "Link";
 pub(super) const LOCATION: &str = "Location";
 const REQUEST_ID: &str = "X-Request-Id";
 const RETRY_AFTER: &str = "Retry-After";
+const LIMIT: &str = "RateLimit-Limit";
+const REMAINING: &str = "RateLimit-Remaining";
+const RESET: &str = "RateLimit-Reset";
+const SCOPE: &str = "RateLimit-Scope";
 const CHALLENGE: &str = "WWW-Authenticate";
 
 /// Why something was not done.
@@ -119,6 +123,13 @@ pub(super) const ERRORS: &[Told] = &[
         of: |route| takes(route) || route.described.success == Success::Page,
     },
     Told {
+        status: 429,
+        name: "RateLimited",
+        about: "The access token has used up its requests of this minute, or its address has with tokens that nobody knows.",
+        message: "the access token has used up its 600 requests of this minute",
+        of: |route| route.guarded,
+    },
+    Told {
         status: 431,
         name: "HeadersTooLarge",
         about: "The target and the header fields together are larger than 16 KiB.",
@@ -151,10 +162,15 @@ impl Told {
             .schema(Some(Ref::from_schema_name(Error::name())))
             .example(Some(serde_json::json!({"message": self.message})));
         let answer = response(self.about).content("application/json", content.build());
+        let answer = match self.status {
+            401 => with_header(answer, CHALLENGE),
+            429 | 503 => with_header(answer, RETRY_AFTER),
+            _ => answer,
+        };
+        // From authentication on.
         match self.status {
-            401 => with_header(answer, CHALLENGE).build(),
-            503 => with_header(answer, RETRY_AFTER).build(),
-            _ => answer.build(),
+            400 | 401 | 431 => answer.build(),
+            _ => with_rates(answer).build(),
         }
     }
 }
@@ -167,6 +183,11 @@ pub(super) fn response(about: &str) -> ResponseBuilder {
 /// The same answer with one of the header fields of [`headers`].
 pub(super) fn with_header(response: ResponseBuilder, name: &str) -> ResponseBuilder {
     response.header_ref(name, Ref::new(format!("#/components/headers/{name}")))
+}
+
+/// The same answer with how the access token stands.
+pub(super) fn with_rates(response: ResponseBuilder) -> ResponseBuilder {
+    [LIMIT, REMAINING, RESET, SCOPE].into_iter().fold(response, with_header)
 }
 
 /// Header fields of answers.
@@ -186,6 +207,10 @@ pub(super) fn headers() -> impl Iterator<Item = (&'static str, Header)> {
         (LINK, text(links), "Where the other pages are: `next`, `prev`, `first`, `last`."),
         (LOCATION, text("https://portals.example/v2/organizations/my-organization"), "Where it is."),
         (CHALLENGE, text("Bearer realm=\"portals\""), "With `error=\"invalid_token\"` if there was a token."),
+        (LIMIT, number(), "Requests of the access token in a minute; not there where they have no limit."),
+        (REMAINING, number(), "Requests that are left in this one."),
+        (RESET, number(), "Seconds until the next."),
+        (SCOPE, text("rest"), "What is limited."),
         (RETRY_AFTER, number(), "Seconds after which another try may succeed."),
     ]
     .into_iter()

@@ -12,6 +12,7 @@ mod exchange;
 mod invocation;
 mod limits;
 mod openapi;
+mod quotas;
 mod rest;
 mod session;
 mod stage;

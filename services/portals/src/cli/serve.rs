@@ -64,6 +64,9 @@ pub(crate) struct Public {
     /// The most invocations in flight; more are answered OVERLOADED
     #[arg(long, env = "PORTALS_MAX_CALLS", default_value = "4096", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) max_calls: u32,
+    /// The most requests of one access token to the management in a minute, 0 for no limit; an address has as many with unknown tokens
+    #[arg(long, env = "PORTALS_REST_RATE_LIMIT", default_value = "600", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(crate) rest_rate_limit: u32,
 }
 
 /// The key that registry and executor share.

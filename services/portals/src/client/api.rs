@@ -22,6 +22,8 @@ use tokio::time;
 
 /// How long an answer may take: longer than the longest invocation.
 const PATIENCE: Duration = Duration::from_secs(330);
+/// A window of the management's rate limit.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// After this the user is told what is waited for.
 const SAY_SO: Duration = Duration::from_secs(1);
 /// The most bytes of an answer that are kept.
@@ -142,7 +144,13 @@ impl Api {
         headers: &[(header::HeaderName, String)],
         body: Option<&Value>,
     ) -> Result<Reply, Failure> {
-        let reply = self.send(method, path, headers, body.map(Value::to_string)).await?;
+        let body = body.map(Value::to_string);
+        let mut reply = self.send(method.clone(), path, headers, body.clone()).await?;
+        // Nothing was done: whoever reads a long list may go on with it in the next minute.
+        while let Some(wait) = reply.wait() {
+            with_progress(&self.url, time::sleep(wait)).await;
+            reply = self.send(method.clone(), path, headers, body.clone()).await?;
+        }
         match (reply.status.is_success(), self.json && !reply.body.is_empty()) {
             (true, _) => Ok(reply),
             (false, true) => {
@@ -188,6 +196,15 @@ impl Reply {
     pub(crate) fn json<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, Failure> {
         serde_json::from_slice(&self.body)
             .map_err(|_| Failure::refused(format!("the answer ({}) is not what this API says", self.status)))
+    }
+
+    /// How long to wait before the same may be asked again, where this token has used up its requests of the minute.
+    fn wait(&self) -> Option<Duration> {
+        let field = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
+        let limited =
+            self.status == StatusCode::TOO_MANY_REQUESTS && field("ratelimit-scope") == Some("rest");
+        let seconds = limited.then(|| field("retry-after")?.parse().ok())??;
+        Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
     }
 
     /// What a refusal says, in the API's own words.

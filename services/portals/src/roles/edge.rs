@@ -52,6 +52,7 @@ pub(crate) fn config(options: serve::Public, bound: &Bound, edge_key: Secret) ->
     config.max_staleness = options.max_staleness;
     config.body_timeout = options.body_timeout;
     config.max_calls = usize::try_from(options.max_calls).unwrap_or(usize::MAX);
+    config.rest_rate_limit = options.rest_rate_limit;
     config
 }
 
