@@ -6,6 +6,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 const PROTOS: &[&str] = &[
     "portals/executor/v1/executor.proto",
     "portals/registry/v1/administration.proto",
+    "portals/registry/v1/membership.proto",
     "portals/registry/v1/registry.proto",
 ];
 
@@ -26,6 +27,8 @@ const SECRET_MESSAGES: &[&str] = &[
     "portals.registry.v1.CreatePortalSecretResponse",
     "portals.registry.v1.ClientCredentials",
     "portals.registry.v1.ExchangeTokenResponse",
+    "portals.registry.v1.CreateAccessTokenResponse",
+    "portals.registry.v1.CreateUserAccessTokenResponse",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -18,6 +18,7 @@ mod examples;
 mod grpc;
 mod identity;
 mod matrix;
+mod members;
 mod oauth;
 mod quotas;
 mod requests;

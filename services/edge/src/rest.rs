@@ -1,12 +1,13 @@
-//! Managing organizations, portals and tokens: JSON in and out, the registry's administration behind it.
+//! Managing organizations, portals, tokens and members: JSON in and out, the registry's administration behind it.
 //!
 //! It checks the form of what is sent and nothing of its meaning: that is the registry's.
 
 mod access_token;
+mod access_tokens;
 mod audit_events;
 mod describe;
 mod example;
-
+mod members;
 mod openapi;
 mod organizations;
 mod page;
@@ -21,6 +22,8 @@ mod sent;
 mod shared;
 mod tokens;
 mod trusted_issuers;
+mod user;
+mod users;
 
 use crate::{
     answer::{self, Headers, Refusal},
@@ -43,7 +46,10 @@ use percent_encoding::percent_decode_str;
 use properties::Properties;
 use proto::{
     Channel, MAX_MESSAGE_BYTES, MAX_PAGE_BYTES,
-    registry::v1::{DescribeAccessTokenRequest, administration_service_client::AdministrationServiceClient},
+    registry::v1::{
+        DescribeAccessTokenRequest, administration_service_client::AdministrationServiceClient,
+        membership_service_client::MembershipServiceClient,
+    },
 };
 use quota::Caller;
 use route::Noun;
@@ -54,6 +60,7 @@ use std::{
 };
 use tokio::{sync::OwnedSemaphorePermit, time};
 use tonic::{Status, metadata::AsciiMetadataValue};
+use uuid::Uuid;
 
 pub(crate) use quota::Quotas;
 
@@ -66,10 +73,20 @@ const BODY_BYTES: usize = 3 << 20;
 /// The registry's administration.
 pub(crate) type Client = AdministrationServiceClient<Channel>;
 
+/// The registry's memberships.
+pub(crate) type MembershipClient = MembershipServiceClient<Channel>;
+
 /// Reaches the administration over `channel`.
 pub(crate) fn client(channel: Channel) -> Client {
     Client::new(channel)
         .max_decoding_message_size(MAX_PAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+/// Reaches the memberships over `channel`.
+pub(crate) fn membership_client(channel: Channel) -> MembershipClient {
+    MembershipClient::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
@@ -87,6 +104,10 @@ fn nouns() -> Vec<Noun> {
         secrets::noun(),
         trusted_issuers::noun(),
         audit_events::noun(),
+        members::noun(),
+        users::noun(),
+        user::noun(),
+        access_tokens::noun(),
         access_token::noun(),
         openapi::noun(),
     ]
@@ -206,10 +227,12 @@ impl FromRequestParts<Arc<Inner>> for Asked {
     }
 }
 
-/// The names in a path under `/v2`, where every other segment is one; what cannot be decoded is nobody's name.
+/// The names in a path under `/v2`, where every other segment is one, beginning with the second, or with the third
+/// below a user's own; what cannot be decoded is nobody's name.
 fn names(path: &str) -> Vec<String> {
     let decoded = |segment| percent_decode_str(segment).decode_utf8().unwrap_or_default().into_owned();
-    path.split('/').skip(3).step_by(2).map(decoded).collect()
+    let first = if path.starts_with("/v2/user/") { 4 } else { 3 };
+    path.split('/').skip(first).step_by(2).map(decoded).collect()
 }
 
 impl Asked {
@@ -217,6 +240,17 @@ impl Asked {
     fn slug(&self, index: usize) -> String {
         let slug = self.path.get(index).and_then(|text| text.parse::<Slug>().ok());
         slug.map_or_else(|| NO_SLUG.to_owned(), |slug| slug.to_string())
+    }
+
+    /// A UUID of the path; what is none is nothing's.
+    fn uuid(&self, index: usize) -> String {
+        let uuid = self.path.get(index).and_then(|text| Uuid::parse_str(text).ok());
+        uuid.unwrap_or_default().to_string()
+    }
+
+    /// The memberships, for one call.
+    fn membership(&self) -> MembershipClient {
+        self.edge.membership.clone()
     }
 
     /// The administration, for one call.

@@ -26,6 +26,7 @@ pub(crate) struct Inner {
     pub(crate) authorizer: Arc<Authorizer>,
     pub(crate) executor: Arc<dyn Execute>,
     pub(crate) administration: rest::Client,
+    pub(crate) membership: rest::MembershipClient,
     pub(crate) exchange: exchange::Client,
     /// One permit for each exchange in flight.
     pub(crate) exchanges: Arc<Semaphore>,
@@ -49,6 +50,7 @@ pub fn open(config: Config, registry: Channel, executor: Arc<dyn Execute>) -> Ed
         authorizer,
         executor,
         administration: rest::client(registry.clone()),
+        membership: rest::membership_client(registry.clone()),
         exchange: exchange::client(registry.clone()),
         exchanges: Arc::new(Semaphore::new(exchange::MAX_EXCHANGES)),
         quotas: rest::Quotas::new(config.rest_rate_limit, base),

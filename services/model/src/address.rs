@@ -62,6 +62,12 @@ impl AllowedAddresses {
         self.ranges.is_empty() || contain(&self.ranges, address)
     }
 
+    /// Whether everybody who is let in here is let in by `other` too.
+    pub fn within(&self, other: &Self) -> bool {
+        let covered = |range: &IpNet| other.ranges.iter().any(|wider| wider.contains(range));
+        other.ranges.is_empty() || (!self.ranges.is_empty() && self.ranges.iter().all(covered))
+    }
+
     /// The ranges, an address being a range of one; none where all are allowed.
     pub fn ranges(&self) -> impl Iterator<Item = IpNet> {
         self.ranges.iter().copied()
@@ -149,6 +155,25 @@ mod tests {
             ("::ffff:0:0/96", "203.0.113.9", true),
         ] {
             assert_eq!(allows(list, address), allowed, "{list:?} {address}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_within_another_that_covers_each_of_its_ranges() {
+        for (list, other, within) in [
+            ("", "", true),
+            ("192.0.2.1", "", true),
+            ("", "192.0.2.1", false),
+            ("", "0.0.0.0/0 ::/0", false),
+            ("192.0.2.1", "192.0.2.0/24", true),
+            ("192.0.2.0/24", "192.0.2.1", false),
+            ("192.0.2.1 198.51.100.0/25", "198.51.100.0/24 192.0.2.1", true),
+            ("192.0.2.1 2001:db8::1", "192.0.2.0/24", false),
+            ("2001:db8::/48", "2001:db8::/32", true),
+            ("::ffff:192.0.2.7", "192.0.2.0/24", true),
+        ] {
+            let read = |text| AllowedAddresses::parse(text).unwrap();
+            assert_eq!(read(list).within(&read(other)), within, "{list:?} within {other:?}");
         }
     }
 

@@ -13,12 +13,14 @@
 //! - **bearer**: what a caller presents; a **token** is what the registry knows of it.
 //! - **secret**: any text that must not be printed; a **credential** is the secret an upstream wants.
 //! - **grant**: the registry's signed word that a bearer may run one portal revision until then.
+//! - **user**: a person; a **member** of an organization where they have a **role** in it.
 //! - **upstream**: the GraphQL API that an organization's portals run against.
 //! - **fault**: why something could not be done, in words for its caller and a cause for the log.
 
 pub mod address;
 pub mod bearer;
 pub mod document;
+pub mod email;
 pub mod fault;
 pub mod json;
 pub mod key;
@@ -31,6 +33,7 @@ pub mod variables;
 
 pub use address::AllowedAddresses;
 pub use bearer::{Bearer, BearerKind, Fingerprint};
+pub use email::Email;
 pub use fault::{Fault, Reason};
 pub use prehashed::Prehashed;
 pub use secret::Secret;

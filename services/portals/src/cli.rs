@@ -6,6 +6,7 @@ pub(crate) mod environment;
 pub(crate) mod given;
 pub(crate) mod issuer;
 pub(crate) mod manage;
+pub(crate) mod people;
 pub(crate) mod secret;
 pub(crate) mod serve;
 
@@ -83,6 +84,12 @@ pub(crate) enum Command {
     Issuer(issuer::Issuer),
     /// Reads the audit of an organization, and checks that nothing in it was changed
     Audit(manage::Audit),
+    /// Manages users, as whoever runs the house
+    User(people::User),
+    /// Manages the members of an organization
+    Member(people::Member),
+    /// Manages API access tokens: one's own, or a user's as whoever runs the house
+    AccessToken(people::AccessToken),
     /// Calls a portal and prints the upstream's answer
     #[command(after_help = manage::INVOKE_EXAMPLES)]
     Invoke(manage::Invoke),

@@ -2,15 +2,18 @@
 //!
 //! They know what the API's documentation says and nothing else; its messages are shown as they are.
 
+pub(crate) mod access_token;
 pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod invoke;
 pub(crate) mod issuer;
+pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod output;
 pub(crate) mod portal;
 pub(crate) mod secret;
 pub(crate) mod token;
+pub(crate) mod user;
 
 use crate::exit::Failure;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

@@ -54,6 +54,9 @@ fn command(cli: Cli) -> Result<(), Failure> {
         Command::Secret(options) => client::secret::run(options),
         Command::Issuer(options) => client::issuer::run(options),
         Command::Audit(options) => client::audit::run(options),
+        Command::User(options) => client::user::run(options),
+        Command::Member(options) => client::member::run(options),
+        Command::AccessToken(options) => client::access_token::run(options),
         Command::Invoke(options) => client::invoke::run(options),
         Command::Healthcheck(options) => healthcheck::run(&options),
     }

@@ -1,21 +1,27 @@
-//! Manages organizations, portals and tokens: what may be changed, by whom, and what it takes.
+//! Manages organizations, portals, tokens, users and members: what may be changed, by whom, and what it takes.
 //!
 //! It knows neither how a bearer is authorized nor who watches; a change that takes something from a grant is
 //! answered when nobody can use it any more.
 
+mod access_tokens;
+mod admission;
 #[cfg(test)]
 pub(crate) mod desk;
 mod document;
 mod lists;
+mod members;
+mod membership;
 mod organizations;
 mod portals;
 mod problems;
+mod reach;
 mod revision;
 mod secrets;
 mod service;
 mod tokens;
 mod trusted_issuers;
 mod upstream;
+mod users;
 pub(crate) mod wire;
 
 pub(crate) use trusted_issuers::MAX_TRUSTED_ISSUERS;

@@ -3,11 +3,11 @@
 use crate::{
     catalog::Catalog,
     change::Author,
-    record::{AccessToken, AccessTokenKind, Actor, Scope},
+    record::{AccessToken, AccessTokenKind, Actor, Scope, User},
     table::Mortal,
 };
-use model::{Bearer, Fault, Fingerprint, Reason};
-use std::net::IpAddr;
+use model::{AllowedAddresses, Bearer, Fault, Fingerprint, Reason};
+use std::{net::IpAddr, time::SystemTime};
 use tonic::metadata::MetadataMap;
 use uuid::Uuid;
 
@@ -38,6 +38,8 @@ impl Origin {
 /// Whoever changes or reads definitions.
 pub(crate) struct Caller {
     token: AccessToken,
+    /// Whose token it is, where it is a person's.
+    user: Option<User>,
     origin: Origin,
 }
 
@@ -46,21 +48,31 @@ impl Caller {
     ///
     /// # Errors
     ///
-    /// UNAUTHENTICATED when there is no live access token.
+    /// UNAUTHENTICATED when there is no live access token, IP_NOT_ALLOWED when it may not be used from there.
     pub(crate) fn authenticate(catalog: &Catalog, metadata: &MetadataMap) -> Result<Self, Fault> {
-        let refused =
-            || Fault::new(Reason::Unauthenticated, "the API access token is missing, unknown or revoked");
+        let refused = || {
+            Fault::new(
+                Reason::Unauthenticated,
+                "the API access token is missing, unknown, expired or revoked",
+            )
+        };
         let fingerprint = bearer(metadata).ok_or_else(refused)?.fingerprint();
         let token = catalog.access_token(&fingerprint)?.ok_or_else(refused)?;
-        if catalog.has_ended(Mortal::AccessToken, token.uuid)? {
+        if catalog.has_ended(Mortal::AccessToken, token.uuid)? || token.has_expired(SystemTime::now()) {
             return Err(refused());
         }
-        Ok(Self { token, origin: Origin::read(metadata) })
+        let user = match token.user {
+            Some(uuid) => Some(catalog.user(uuid)?.ok_or_else(refused)?.0),
+            None => None,
+        };
+        let origin = Origin::read(metadata);
+        check_address(&token, origin.address)?;
+        Ok(Self { token, user, origin })
     }
 
     /// The registry itself, at its start, on behalf of whoever runs it.
     pub(crate) fn operator(token: AccessToken) -> Self {
-        Self { token, origin: Origin::default() }
+        Self { token, user: None, origin: Origin::default() }
     }
 
     /// Refuses whoever lacks `scope`.
@@ -69,19 +81,40 @@ impl Caller {
     ///
     /// FORBIDDEN, and names the scope.
     pub(crate) fn needs(&self, scope: Scope) -> Result<(), Fault> {
-        if self.token.scopes.contains(&scope) {
+        if self.scopes().contains(&scope) {
             return Ok(());
         }
         Err(Fault::new(Reason::Forbidden, format!("the API access token lacks the scope {}", scope.name())))
     }
 
+    /// What the token may do: the operator's everything, whatever there was when it was made.
+    pub(crate) fn scopes(&self) -> &[Scope] {
+        match self.token.kind {
+            AccessTokenKind::Operator => &Scope::ALL,
+            AccessTokenKind::AccessToken | AccessTokenKind::User => &self.token.scopes,
+        }
+    }
+
     /// What the audit knows them by.
     fn actor(&self) -> Actor {
-        let name = match self.token.kind {
-            AccessTokenKind::Operator => "operator",
-            AccessTokenKind::AccessToken => &self.token.description,
+        let (uuid, name) = match (&self.user, self.token.kind) {
+            (Some(user), _) => (user.uuid, user.name.as_str()),
+            (None, AccessTokenKind::Operator) => (self.token.uuid, "operator"),
+            (None, AccessTokenKind::AccessToken | AccessTokenKind::User) => {
+                (self.token.uuid, self.token.description.as_str())
+            }
         };
-        Actor { r#type: self.token.kind.into(), uuid: self.token.uuid, name: name.to_owned() }
+        Actor { r#type: self.token.kind.into(), uuid, name: name.to_owned() }
+    }
+
+    /// The person whose token it is, if it is a person's.
+    pub(crate) fn user(&self) -> Option<&User> {
+        self.user.as_ref()
+    }
+
+    /// Their identity.
+    pub(crate) fn user_uuid(&self) -> Option<Uuid> {
+        self.user.as_ref().map(|user| user.uuid)
     }
 
     pub(crate) fn token(&self) -> &AccessToken {
@@ -107,6 +140,22 @@ pub(crate) fn operator_token(uuid: Uuid) -> AccessToken {
         kind: AccessTokenKind::Operator,
         scopes: Scope::ALL.to_vec(),
         created_at_ms: crate::record::Moment::now(),
+        user: None,
+        expires_at_ms: None,
+        allowed_ip_addresses: None,
+    }
+}
+
+/// Refuses a token that may not be used from there; who does not say from where is nowhere.
+fn check_address(token: &AccessToken, address: Option<IpAddr>) -> Result<(), Fault> {
+    let Some(text) = &token.allowed_ip_addresses else { return Ok(()) };
+    let allowed = AllowedAddresses::parse(text).map_err(Fault::internal)?;
+    match address {
+        Some(address) if allowed.allows(address) => Ok(()),
+        _ => {
+            let message = "the API access token may not be used from this address";
+            Err(Fault::new(Reason::IpNotAllowed, message))
+        }
     }
 }
 
@@ -133,7 +182,8 @@ mod tests {
     #[test]
     fn who_lacks_a_scope_is_told_which() {
         let scopes = vec![Scope::ReadPortals];
-        let caller = Caller::operator(AccessToken { scopes, ..operator_token(Uuid::nil()) });
+        let kind = AccessTokenKind::AccessToken;
+        let caller = Caller::operator(AccessToken { kind, scopes, ..operator_token(Uuid::nil()) });
         assert!(caller.needs(Scope::ReadPortals).is_ok());
         for scope in Scope::ALL.into_iter().filter(|scope| *scope != Scope::ReadPortals) {
             let fault = caller.needs(scope).unwrap_err();

@@ -1,5 +1,7 @@
 //! What lies in the store, by what it is. It reads records and decides nothing.
 
+mod people;
+
 use crate::{
     record::{
         self, AccessToken, AuditEvent, Document, End, Ending, Mark, Moment, Organization, Pointer, Portal,

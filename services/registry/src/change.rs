@@ -1,4 +1,4 @@
-//! Changes of an organization: one at a time, each with its audit event, all or nothing.
+//! Changes of an organization, or of what belongs to none: one at a time, each with its audit event, all or nothing.
 //!
 //! Within this process a change waits for its turn. Against others stands a condition: every change rewrites the
 //! organization's tally and requires that it be as it was read, so what was decided is decided again.
@@ -35,6 +35,11 @@ const ATTEMPTS: u32 = 5;
 /// When whoever was refused for lack of room or time may try again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Under which what belongs to no organization is counted and recorded.
+pub(crate) const HOUSE: Uuid = Uuid::nil();
+/// No slug: whose turn it is to change what belongs to no organization.
+pub(crate) const NO_ORGANIZATION: &str = "";
+
 /// Whose turn it is to change an organization.
 pub(crate) struct Turns(Vec<Mutex<()>>);
 
@@ -56,9 +61,30 @@ pub(crate) struct Write {
     request_id: Option<String>,
 }
 
-/// A change of one organization, as it takes shape.
-pub(crate) struct Draft {
-    pub(crate) organization: Organization,
+/// What belongs to no organization, such as users.
+pub(crate) struct House;
+
+/// To whom a change belongs, and its audit event.
+pub(crate) trait Owner {
+    /// Its identity.
+    fn uuid(&self) -> Uuid;
+}
+
+impl Owner for Organization {
+    fn uuid(&self) -> Uuid {
+        self.uuid
+    }
+}
+
+impl Owner for House {
+    fn uuid(&self) -> Uuid {
+        HOUSE
+    }
+}
+
+/// A change of one organization, or of what belongs to none, as it takes shape.
+pub(crate) struct Draft<Of = Organization> {
+    pub(crate) organization: Of,
     pub(crate) tally: Tally,
     batch: Batch,
 }
@@ -139,6 +165,24 @@ impl Draft {
         let batch = Batch::new().require(Condition::Absent(table::organization_slug(&organization.slug)));
         Self { organization, tally: Tally::default(), batch }
     }
+}
+
+impl Draft<House> {
+    /// Begins to change what belongs to no organization.
+    pub(crate) fn of_house(catalog: &Catalog) -> Result<Self, Fault> {
+        let key = table::tally(HOUSE);
+        let (tally, condition) = match catalog.tally(HOUSE)? {
+            Some((tally, read_at)) => (tally, Condition::Revision(key, read_at)),
+            None => (Tally::default(), Condition::Absent(key)),
+        };
+        Ok(Self { organization: House, tally, batch: Batch::new().require(condition) })
+    }
+}
+
+impl<Of: Owner> Draft<Of> {
+    pub(crate) fn require(&mut self, condition: Condition) {
+        self.batch = std::mem::take(&mut self.batch).require(condition);
+    }
 
     pub(crate) fn put(&mut self, key: Key, record: &impl Serialize) {
         self.batch = std::mem::take(&mut self.batch).put(key, record::write(record));
@@ -158,7 +202,7 @@ impl Draft {
         let author = author.into();
         let event = self.event(&author, at, &happening);
         let tally = self.tally.clone();
-        self.put(table::tally(self.organization.uuid), &tally);
+        self.put(table::tally(self.organization.uuid()), &tally);
         self.write(author, &event, happening)
     }
 
@@ -204,11 +248,11 @@ impl Draft {
     }
 
     fn write(mut self, author: Author, event: &AuditEvent, happening: Happening<'_>) -> Box<Write> {
-        self.put(table::audit_event(self.organization.uuid, event.uuid), event);
+        self.put(table::audit_event(self.organization.uuid(), event.uuid), event);
         Box::new(Write {
             batch: self.batch,
             change: happening.r#type,
-            organization: self.organization.uuid,
+            organization: self.organization.uuid(),
             subject: happening.uuid,
             actor: event.actor.uuid,
             request_id: author.origin.request_id,

@@ -13,6 +13,7 @@ mod portal;
 mod secret;
 mod token;
 mod trusted_issuer;
+mod user;
 
 pub(crate) use access::{AccessToken, AccessTokenKind, Scope};
 pub(crate) use audit::{Actor, ActorKind, AuditEvent, Link, Subject};
@@ -24,6 +25,7 @@ pub(crate) use portal::{ExtraVariables, Portal};
 pub(crate) use secret::PortalSecret;
 pub(crate) use token::{Token, TokenKind, TokenUse};
 pub(crate) use trusted_issuer::TrustedIssuer;
+pub(crate) use user::{Membership, Place, Role, User};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -62,22 +64,31 @@ mod tests {
     #[test]
     fn every_record_of_version_1_is_still_read_and_written_the_same() {
         keeps::<AccessToken>("access_token");
+        keeps::<AccessToken>("access_token_of_user");
         keeps::<AuditEvent>("audit_event");
         keeps::<AuditEvent>("audit_event_linked");
         keeps::<Document>("document");
         keeps::<End>("end");
         keeps::<Ending>("ending");
         keeps::<Mark>("mark");
+        keeps::<Membership>("membership");
         keeps::<Organization>("organization");
+        keeps::<Place>("place");
         keeps::<Pointer>("pointer");
         keeps::<Portal>("portal");
         keeps::<PortalSecret>("portal_secret");
+        keeps::<PortalSecret>("portal_secret_by_user");
+        keeps::<Portal>("portal_of_user");
         keeps::<Tally>("tally");
         keeps::<Tally>("tally_with_head");
+        keeps::<Tally>("tally_with_members");
         keeps::<Token>("token");
         keeps::<Token>("token_ephemeral");
+        keeps::<Token>("token_by_user");
         keeps::<TokenUse>("token_use");
         keeps::<TrustedIssuer>("trusted_issuer");
+        keeps::<TrustedIssuer>("trusted_issuer_by_user");
+        keeps::<User>("user");
     }
 
     #[test]

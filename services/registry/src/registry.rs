@@ -1,4 +1,4 @@
-//! The registry as its roof and its callers see it: two services over one state.
+//! The registry as its roof and its callers see it: three services over one state.
 
 use crate::{
     administration::Administration,
@@ -21,6 +21,7 @@ use proto::{
     registry::v1::{
         AuthorizeRequest, AuthorizeResponse, ExchangeTokenRequest, ExchangeTokenResponse, WatchRequest,
         administration_service_server::AdministrationServiceServer,
+        membership_service_server::MembershipServiceServer,
         registry_service_server::{RegistryService, RegistryServiceServer},
     },
     time,
@@ -84,6 +85,13 @@ impl Registry {
         AdministrationServiceServer::new(self.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_PAGE_BYTES)
+    }
+
+    /// Manages users and members.
+    pub fn membership_service(&self) -> MembershipServiceServer<Self> {
+        MembershipServiceServer::new(self.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     /// Whether it can serve.

@@ -7,7 +7,7 @@ use crate::{
     record::Moment,
     store::{Key, KeyRange},
 };
-use model::Fingerprint;
+use model::{Email, Fingerprint};
 use uuid::Uuid;
 
 /// Organizations by UUID, which is the order in which they were made.
@@ -33,6 +33,15 @@ pub(crate) const TRUSTED_ISSUERS: u8 = b'I';
 const ACCESS_TOKENS: u8 = b'A';
 const OPERATOR: u8 = b'o';
 const AUDIT_EVENTS: u8 = b'E';
+/// Users by UUID.
+pub(crate) const USERS: u8 = b'H';
+const USER_EMAILS: u8 = b'h';
+/// Memberships by organization and UUID.
+const MEMBERSHIPS: u8 = b'M';
+const PLACES: u8 = b'm';
+const ACCESS_TOKEN_ORDER: u8 = b'a';
+/// Memberships that have ended, by organization and UUID: whoever hears of one learns whose it was.
+pub(crate) const MEMBERSHIP_ENDS: u8 = b'n';
 /// What has ended, by kind and UUID.
 pub(crate) const ENDS: u8 = b'X';
 
@@ -54,11 +63,20 @@ pub(crate) enum Mortal {
     TrustedIssuer,
     /// An API access token.
     AccessToken,
+    /// A user, with their access tokens.
+    User,
 }
 
 impl Mortal {
-    const ALL: [Self; 6] =
-        [Self::Organization, Self::Portal, Self::Token, Self::Secret, Self::TrustedIssuer, Self::AccessToken];
+    const ALL: [Self; 7] = [
+        Self::Organization,
+        Self::Portal,
+        Self::Token,
+        Self::Secret,
+        Self::TrustedIssuer,
+        Self::AccessToken,
+        Self::User,
+    ];
 
     fn mark(self) -> u8 {
         match self {
@@ -68,6 +86,7 @@ impl Mortal {
             Self::Secret => b's',
             Self::TrustedIssuer => b'i',
             Self::AccessToken => b'a',
+            Self::User => b'u',
         }
     }
 }
@@ -196,6 +215,56 @@ pub(crate) fn trusted_issuers(portal: Uuid) -> KeyRange {
 /// An API access token.
 pub(crate) fn access_token(fingerprint: &Fingerprint) -> Key {
     Key::new(ACCESS_TOKENS, fingerprint.as_bytes())
+}
+
+/// An API access token of a user in their list.
+pub(crate) fn access_token_order(user: Uuid, token: Uuid) -> Key {
+    Key::new(ACCESS_TOKEN_ORDER, pair(user, token.as_bytes()))
+}
+
+/// The list of a user's API access tokens, the oldest first.
+pub(crate) fn access_token_orders(user: Uuid) -> KeyRange {
+    KeyRange::starting_with(&Key::new(ACCESS_TOKEN_ORDER, user))
+}
+
+/// A user.
+pub(crate) fn user(uuid: Uuid) -> Key {
+    Key::new(USERS, uuid)
+}
+
+/// All users, the oldest first.
+pub(crate) fn users() -> KeyRange {
+    KeyRange::table(USERS)
+}
+
+/// Whose an email address is, whatever its case.
+pub(crate) fn user_email(email: &Email) -> Key {
+    Key::new(USER_EMAILS, Fingerprint::of(email.folded().as_bytes()).as_bytes())
+}
+
+/// A membership.
+pub(crate) fn membership(organization: Uuid, membership: Uuid) -> Key {
+    Key::new(MEMBERSHIPS, pair(organization, membership.as_bytes()))
+}
+
+/// All memberships of an organization, the oldest first.
+pub(crate) fn memberships(organization: Uuid) -> KeyRange {
+    KeyRange::starting_with(&Key::new(MEMBERSHIPS, organization))
+}
+
+/// Where the membership of a user in an organization lies.
+pub(crate) fn place(user: Uuid, organization: Uuid) -> Key {
+    Key::new(PLACES, pair(user, organization.as_bytes()))
+}
+
+/// Where a user's memberships lie, that of the oldest organization first.
+pub(crate) fn places(user: Uuid) -> KeyRange {
+    KeyRange::starting_with(&Key::new(PLACES, user))
+}
+
+/// That a membership has ended.
+pub(crate) fn membership_end(organization: Uuid, membership: Uuid) -> Key {
+    Key::new(MEMBERSHIP_ENDS, pair(organization, membership.as_bytes()))
 }
 
 /// Which access token is the operator's.

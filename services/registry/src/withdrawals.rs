@@ -223,6 +223,8 @@ fn scope(change: &Change) -> Option<Scope> {
     let scopes = change.keys.iter().filter_map(|key| match key.table() {
         table::ORGANIZATIONS => uuid_at(key.name(), 0).map(|uuid| (2, Scope::OrganizationUuid(uuid))),
         table::PORTALS => uuid_at(key.name(), 16).map(|uuid| (1, Scope::PortalUuid(uuid))),
+        // The tokens that members have for its portals.
+        table::MEMBERSHIP_ENDS => uuid_at(key.name(), 0).map(|uuid| (2, Scope::OrganizationUuid(uuid))),
         table::ENDS => match table::ended(key)? {
             (Mortal::Organization, uuid) => Some((2, Scope::OrganizationUuid(uuid.to_string()))),
             (Mortal::Portal, uuid) => Some((1, Scope::PortalUuid(uuid.to_string()))),
@@ -230,7 +232,7 @@ fn scope(change: &Change) -> Option<Scope> {
             // With these end tokens that are known by the portal alone.
             (Mortal::Secret, uuid) => owner(change, table::SECRET_ORDER, uuid),
             (Mortal::TrustedIssuer, uuid) => owner(change, table::TRUSTED_ISSUERS, uuid),
-            (Mortal::AccessToken, _) => None,
+            (Mortal::AccessToken | Mortal::User, _) => None,
         },
         _ => None,
     });

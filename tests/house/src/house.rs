@@ -141,7 +141,12 @@ impl House {
 
     /// Calls the management API as the operator.
     pub async fn manage(&self, method: Method, path: &str, body: Value) -> Reply {
-        let authorization = format!("Bearer {ADMIN_TOKEN}");
+        self.manage_as(ADMIN_TOKEN, method, path, body).await
+    }
+
+    /// Calls the management API as whoever holds `token`.
+    pub async fn manage_as(&self, token: &str, method: Method, path: &str, body: Value) -> Reply {
+        let authorization = format!("Bearer {token}");
         let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let reply =

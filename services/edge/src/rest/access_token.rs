@@ -10,7 +10,8 @@ use http::{Method, StatusCode};
 use proto::registry::v1::DescribeAccessTokenRequest;
 
 pub(super) fn noun() -> Noun {
-    let shown = Described::shows::<render::AccessToken>("showAccessToken", "Show the access token that asks");
+    let shown =
+        Described::shows::<render::PresentedToken>("showAccessToken", "Show the access token that asks");
     Noun {
         name: "Access token",
         about: "What the presented access token is, and what it is good for.",
@@ -21,5 +22,5 @@ pub(super) fn noun() -> Noun {
 async fn show(asked: Asked) -> Answered {
     let request = asked.message(DescribeAccessTokenRequest {});
     let token = answered(asked.registry().describe_access_token(request)).await?;
-    Ok(json(StatusCode::OK, &render::AccessToken::from(token)))
+    Ok(json(StatusCode::OK, &render::PresentedToken::from(token)))
 }

@@ -59,6 +59,18 @@ impl Properties {
         self.text(name).unwrap_or_default()
     }
 
+    /// A list of texts that must be there.
+    pub(super) fn required_list(&mut self, name: &str) -> Vec<String> {
+        self.require(name);
+        self.take(name, "a list of strings", |text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+
+    /// One of a few words, which must be there.
+    pub(super) fn required_word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+        self.require(name);
+        self.word(name, words)
+    }
+
     fn require(&mut self, name: &str) {
         if !self.entries.iter().any(|(key, _)| key == name) {
             self.problems.push(format!("{name} is required"));
@@ -221,7 +233,8 @@ mod tests {
     #[test]
     fn every_problem_is_told_at_once() {
         let mut properties =
-            Properties::parse(br#"{"a":1,"b":"yes","c":-1,"d":[],"e":"never","f":"x","z":{}}"#).unwrap();
+            Properties::parse(br#"{"a":1,"b":"yes","c":-1,"d":[],"e":"never","f":"x","h":["a",1],"z":{}}"#)
+                .unwrap();
         properties.text("a");
         properties.boolean("b");
         properties.whole_number("c");
@@ -229,12 +242,15 @@ mod tests {
         properties.time("e");
         properties.word("f", &[("reject", 1), ("ignore", 2)]);
         properties.required_text("g");
+        properties.required_list("h");
+        properties.required_list("i");
         let fault = properties.finish().unwrap_err();
         assert_eq!(
             fault.message(),
             "Validation failed: a must be a string, b must be true or false, \
              c must be a whole number of at least 0, d must be an object whose values are strings, \
-             e must be a time such as 2026-08-26T03:22:45.555Z, f must be \"reject\" or \"ignore\", g is required"
+             e must be a time such as 2026-08-26T03:22:45.555Z, f must be \"reject\" or \"ignore\", g is required, \
+             h must be a list of strings, i is required"
         );
     }
 

@@ -1,5 +1,9 @@
 //! What the registry says, as the JSON of the contract: its fields in its order, nulls written out.
 
+mod people;
+
+pub(super) use people::{AccessToken, Member, PresentedToken, Role};
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use proto::{
     registry::v1::{self, OperationKind},
@@ -20,7 +24,7 @@ pub(super) fn time(time: Option<Timestamp>) -> Option<String> {
     proto::time::text(proto::time::read(time?)?)
 }
 
-/// A person.
+/// A user.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct User {
     #[schema(format = "uuid", examples("018f3c2e-7d2a-7c1b-9b0e-2f6a4d5c8e10"))]
@@ -418,33 +422,4 @@ impl From<v1::AuditEvent> for AuditEvent {
 
 fn filled(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
-}
-
-/// An access token.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct AccessToken {
-    #[schema(format = "uuid", examples("018f3c2e-7d2a-7c1b-9b0e-2f6a4d5c8e10"))]
-    uuid: String,
-    /// What it is good for.
-    #[schema(examples("read_portals"))]
-    scopes: Vec<String>,
-    #[schema(required, examples("Terraform"))]
-    description: Option<String>,
-    #[schema(required, format = DateTime, examples("2026-08-26T03:22:45.555Z"))]
-    created_at: Option<String>,
-    /// Whose it is; null where it is no user's.
-    #[schema(required)]
-    user: Option<User>,
-}
-
-impl From<v1::DescribeAccessTokenResponse> for AccessToken {
-    fn from(token: v1::DescribeAccessTokenResponse) -> Self {
-        Self {
-            uuid: token.uuid,
-            scopes: token.scopes,
-            description: filled(token.description),
-            created_at: time(token.created_at),
-            user: token.user.map(User::from),
-        }
-    }
 }

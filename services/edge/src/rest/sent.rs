@@ -2,7 +2,10 @@
 //!
 //! A property that is declared and used by nobody is a field that is never read, which is no build.
 
-use super::{properties::Properties, render::ExtraVariables};
+use super::{
+    properties::Properties,
+    render::{ExtraVariables, Role},
+};
 use model::Fault;
 use proto::{
     registry::v1::{Headers, OptionalText},
@@ -66,6 +69,26 @@ macro_rules! optional {
         })+
     };
 }
+
+impl Property for Vec<String> {
+    fn take(properties: &mut Properties, name: &str) -> Self {
+        properties.required_list(name)
+    }
+}
+
+impl Property for Role {
+    fn take(properties: &mut Properties, name: &str) -> Self {
+        properties.required_word(name, ROLES).unwrap_or(Self::Member)
+    }
+}
+
+impl Property for Option<Role> {
+    fn take(properties: &mut Properties, name: &str) -> Self {
+        properties.word(name, ROLES)
+    }
+}
+
+const ROLES: &[(&str, Role)] = &[("administrator", Role::Administrator), ("member", Role::Member)];
 
 impl Property for Option<ExtraVariables> {
     fn take(properties: &mut Properties, name: &str) -> Self {

@@ -12,7 +12,6 @@ use proto::{
     registry::v1::{CreatePortalTokenRequest, DeletePortalTokenRequest, ListPortalTokensRequest},
     time::Timestamp,
 };
-use uuid::Uuid;
 
 const ALL: &str = "/v2/organizations/{organization}/portals/{portal}/tokens";
 const ONE: &str = "/v2/organizations/{organization}/portals/{portal}/tokens/{uuid}";
@@ -73,10 +72,8 @@ async fn create(asked: Asked, sent: NewToken) -> Answered {
 }
 
 async fn remove(asked: Asked) -> Answered {
-    // What is no UUID is no token's.
-    let uuid = asked.path.get(2).and_then(|text| Uuid::parse_str(text).ok()).unwrap_or_default();
     let (organization, portal) = (asked.slug(0), asked.slug(1));
-    let request = DeletePortalTokenRequest { organization, portal, uuid: uuid.to_string() };
+    let request = DeletePortalTokenRequest { organization, portal, uuid: asked.uuid(2) };
     answered(asked.registry().delete_portal_token(asked.message(request))).await?;
     Ok(no_content())
 }

@@ -11,6 +11,7 @@ mod authorization;
 mod exchange;
 mod invocation;
 mod limits;
+mod members;
 mod openapi;
 mod quotas;
 mod rest;

@@ -48,7 +48,8 @@ fn named(path: &str) -> String {
 fn stage() -> Stage {
     let stage = Stage::open();
     stage.registry.answer("describe_access_token", |_: &v1::DescribeAccessTokenRequest| {
-        let scopes = ["write_portals", "write_organizations"].map(str::to_owned).to_vec();
+        let scopes = ["write_portals", "write_organizations", "write_members", "write_user"];
+        let scopes = scopes.map(str::to_owned).to_vec();
         Ok(v1::DescribeAccessTokenResponse { scopes, ..v1::DescribeAccessTokenResponse::default() })
     });
     stage
@@ -149,7 +150,8 @@ fn values(document: &Value, schema: &Value) -> Vec<Value> {
     let mut schemas = choices.unwrap_or_else(|| vec![schema.clone()]).into_iter();
     let example = schemas.find_map(|schema| {
         let schema = resolved(document, &schema).clone();
-        schema["examples"].get(0).or_else(|| schema["enum"].get(0)).cloned()
+        let item = schema["items"]["examples"].get(0).map(|item| json!([item]));
+        schema["examples"].get(0).or_else(|| schema["enum"].get(0)).cloned().or(item)
     });
     let example = example.expect("a property has an example");
     let mut values = vec![Value::Null, json!(true), json!(1), json!("a"), json!(["a"]), json!({"a": "b"})];

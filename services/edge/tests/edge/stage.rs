@@ -1,5 +1,6 @@
 //! What the edge stands on in these tests: a registry and an executor that do as they are told and remember.
 
+mod administration;
 mod executor;
 
 pub(crate) use executor::{Executor, answer};
@@ -14,7 +15,8 @@ use model::{Bearer, BearerKind, Fault, Reason, Secret};
 use proto::{
     channel,
     registry::v1::{
-        self, administration_service_server::AdministrationServiceServer, registry_service_server,
+        self, administration_service_server::AdministrationServiceServer,
+        membership_service_server::MembershipServiceServer, registry_service_server,
     },
 };
 use serde_json::Value;
@@ -231,7 +233,8 @@ impl Registry {
 
     fn channel(&self) -> proto::Channel {
         let routes = Routes::new(registry_service_server::RegistryServiceServer::new(self.clone()))
-            .add_service(AdministrationServiceServer::new(self.clone()));
+            .add_service(AdministrationServiceServer::new(self.clone()))
+            .add_service(MembershipServiceServer::new(self.clone()));
         channel::local(routes.prepare())
     }
 
@@ -291,7 +294,7 @@ impl Registry {
         Some((message.downcast_ref::<Q>().unwrap().clone(), metadata.clone()))
     }
 
-    fn administer<Q, R>(&self, method: &'static str, request: Asked<Q>) -> Result<Told<R>, Status>
+    pub(super) fn administer<Q, R>(&self, method: &'static str, request: Asked<Q>) -> Result<Told<R>, Status>
     where
         Q: Send + 'static,
         R: Default + 'static,
@@ -339,39 +342,4 @@ impl registry_service_server::RegistryService for Registry {
         self.0.watches.send(Watch { metadata, heard, tell }).await.unwrap();
         Ok(Told::new(ReceiverStream::new(told)))
     }
-}
-
-macro_rules! administration {
-    ($($method:ident: $request:ident => $response:ident,)+) => {
-        #[tonic::async_trait]
-        impl v1::administration_service_server::AdministrationService for Registry {
-            $(async fn $method(&self, request: Asked<v1::$request>) -> Result<Told<v1::$response>, Status> {
-                self.administer(stringify!($method), request)
-            })+
-        }
-    };
-}
-
-administration! {
-    describe_access_token: DescribeAccessTokenRequest => DescribeAccessTokenResponse,
-    list_organizations: ListOrganizationsRequest => ListOrganizationsResponse,
-    get_organization: GetOrganizationRequest => GetOrganizationResponse,
-    create_organization: CreateOrganizationRequest => CreateOrganizationResponse,
-    update_organization: UpdateOrganizationRequest => UpdateOrganizationResponse,
-    delete_organization: DeleteOrganizationRequest => DeleteOrganizationResponse,
-    list_portals: ListPortalsRequest => ListPortalsResponse,
-    get_portal: GetPortalRequest => GetPortalResponse,
-    create_portal: CreatePortalRequest => CreatePortalResponse,
-    update_portal: UpdatePortalRequest => UpdatePortalResponse,
-    delete_portal: DeletePortalRequest => DeletePortalResponse,
-    list_portal_tokens: ListPortalTokensRequest => ListPortalTokensResponse,
-    create_portal_token: CreatePortalTokenRequest => CreatePortalTokenResponse,
-    delete_portal_token: DeletePortalTokenRequest => DeletePortalTokenResponse,
-    list_portal_secrets: ListPortalSecretsRequest => ListPortalSecretsResponse,
-    create_portal_secret: CreatePortalSecretRequest => CreatePortalSecretResponse,
-    delete_portal_secret: DeletePortalSecretRequest => DeletePortalSecretResponse,
-    list_trusted_issuers: ListTrustedIssuersRequest => ListTrustedIssuersResponse,
-    create_trusted_issuer: CreateTrustedIssuerRequest => CreateTrustedIssuerResponse,
-    delete_trusted_issuer: DeleteTrustedIssuerRequest => DeleteTrustedIssuerResponse,
-    list_audit_events: ListAuditEventsRequest => ListAuditEventsResponse,
 }

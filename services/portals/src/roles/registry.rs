@@ -18,8 +18,11 @@ use std::{path::PathBuf, sync::Arc};
 use tonic::service::Routes;
 
 /// The gRPC services of a registry.
-pub(crate) const SERVICES: &[&str] =
-    &["portals.registry.v1.RegistryService", "portals.registry.v1.AdministrationService"];
+pub(crate) const SERVICES: &[&str] = &[
+    "portals.registry.v1.RegistryService",
+    "portals.registry.v1.AdministrationService",
+    "portals.registry.v1.MembershipService",
+];
 const DATA_DIR: &str = "./data";
 
 /// Runs a registry until a signal.
@@ -44,9 +47,11 @@ pub(crate) fn run(options: serve::Registry) -> Result<(), Failure> {
     })
 }
 
-/// Both services of a registry.
+/// The services of a registry.
 pub(crate) fn routes(registry: &Registry) -> Routes {
-    Routes::new(registry.registry_service()).add_service(registry.administration_service())
+    Routes::new(registry.registry_service())
+        .add_service(registry.administration_service())
+        .add_service(registry.membership_service())
 }
 
 /// Whether the registry can serve.

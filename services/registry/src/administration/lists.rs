@@ -1,9 +1,13 @@
 //! Pages of lists, the newest first.
 
 use super::{Administration, problems::invalid, wire};
-use crate::catalog::{Listed, Window};
+use crate::{
+    catalog::{Listed, Window},
+    change::HOUSE,
+};
 use model::Fault;
 use proto::registry::v1;
+use uuid::Uuid;
 
 /// The most entries of a page, and how many it has where nothing is said.
 const MAX_SIZE: u32 = 100;
@@ -24,9 +28,17 @@ pub(crate) fn window(page: Option<v1::Page>) -> Result<Window, Fault> {
 }
 
 impl Administration<'_> {
-    pub(crate) fn list_organizations(&self, window: Window) -> Result<v1::ListOrganizationsResponse, Fault> {
-        let Listed { items, total } = self.catalog.organizations(window)?;
-        let organizations = items.into_iter().map(|organization| self.show_organization(organization));
+    /// All organizations, or those where `user` is a member.
+    pub(crate) fn list_organizations(
+        &self,
+        user: Option<Uuid>,
+        window: Window,
+    ) -> Result<v1::ListOrganizationsResponse, Fault> {
+        let Listed { items, total } = match user {
+            Some(user) => self.organizations_of(user, window)?,
+            None => self.catalog.organizations(window)?,
+        };
+        let organizations = items.into_iter().map(|organization| self.show_organization(organization, user));
         Ok(v1::ListOrganizationsResponse { organizations: organizations.collect::<Result<_, _>>()?, total })
     }
 
@@ -46,8 +58,11 @@ impl Administration<'_> {
         organization: &str,
         window: Window,
     ) -> Result<v1::ListAuditEventsResponse, Fault> {
-        let organization = self.organization(organization)?;
-        let Listed { items, total } = self.catalog.audit_events(organization.uuid, window)?;
+        let owner = match organization {
+            "" => HOUSE,
+            slug => self.organization(slug)?.uuid,
+        };
+        let Listed { items, total } = self.catalog.audit_events(owner, window)?;
         Ok(v1::ListAuditEventsResponse { events: items.into_iter().map(wire::audit_event).collect(), total })
     }
 }

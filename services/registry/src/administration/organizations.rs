@@ -9,7 +9,7 @@ use super::{
 use crate::{
     caller::Caller,
     change::{Draft, Happening, Plan},
-    record::{End, Moment, Organization, Pointer},
+    record::{End, Moment, Organization, Pointer, Role},
     table::{self, Mortal},
 };
 use model::{
@@ -27,15 +27,28 @@ use uuid::Uuid;
 const MAX_ORGANIZATIONS: u64 = 100_000;
 
 impl Administration<'_> {
-    /// An organization as its readers see it.
-    pub(crate) fn show_organization(&self, organization: Organization) -> Result<v1::Organization, Fault> {
-        let secrets = upstream::open(self.credentials, organization.uuid, &organization.upstream_sealed)?;
+    /// An organization as its readers see it: of what goes upstream, a user sees as much as their role lets them.
+    pub(crate) fn show_organization(
+        &self,
+        organization: Organization,
+        user: Option<Uuid>,
+    ) -> Result<v1::Organization, Fault> {
+        let role = match user {
+            Some(user) => self.catalog.membership(organization.uuid, user)?.map(|membership| membership.role),
+            None => Some(Role::Administrator),
+        };
+        let secrets = match role {
+            Some(Role::Administrator) => {
+                upstream::open(self.credentials, organization.uuid, &organization.upstream_sealed)?
+            }
+            Some(Role::Member) | None => UpstreamSecrets::default(),
+        };
         Ok(wire::organization(organization, secrets))
     }
 
     pub(crate) fn organization(&self, slug: &str) -> Result<Organization, Fault> {
         let found = self.catalog.organization_named(slug)?;
-        found.ok_or_else(|| Fault::new(Reason::NotFound, "No organization found"))
+        found.ok_or_else(no_organization)
     }
 
     pub(crate) async fn create_organization(
@@ -182,6 +195,10 @@ impl Administration<'_> {
         };
         self.withdraw(&request.organization, plan).await
     }
+}
+
+pub(crate) fn no_organization() -> Fault {
+    Fault::new(Reason::NotFound, "No organization found")
 }
 
 /// The slug that was sent, or one that is made from the name.

@@ -35,7 +35,8 @@ impl Administration<'_> {
     /// A portal as its readers see it.
     pub(crate) fn show_portal(&self, portal: Portal, organization_slug: &str) -> Result<v1::Portal, Fault> {
         let document = self.catalog.document(&portal)?;
-        Ok(wire::portal(portal, document, organization_slug.to_owned()))
+        let created_by = self.creator(portal.created_by)?;
+        Ok(wire::portal(portal, document, organization_slug.to_owned(), created_by))
     }
 
     pub(crate) async fn create_portal(
@@ -48,7 +49,8 @@ impl Administration<'_> {
         let (portal, document) = new_portal(request).await?;
         let plan = || {
             let mut draft = Draft::of(self.catalog, &organization)?;
-            let portal = Portal { organization: draft.organization.uuid, ..portal.clone() };
+            let (organization, created_by) = (draft.organization.uuid, caller.user_uuid());
+            let portal = Portal { organization, created_by, ..portal.clone() };
             self.claim_slug(&mut draft, &portal)?;
             if draft.tally.portals >= MAX_PORTALS {
                 return Err(invalid(format_args!(
@@ -58,7 +60,8 @@ impl Administration<'_> {
             draft.tally.portals += 1;
             draft.put(table::portal(portal.organization, portal.uuid), &portal);
             draft.put(table::document(portal.uuid, portal.document_revision), &document);
-            let (bearer, token) = super::tokens::mint(&mut draft, &portal, None, None, portal.created_at_ms);
+            let made = (portal.created_at_ms, created_by);
+            let (bearer, token) = super::tokens::mint(&mut draft, &portal, None, None, made);
             let mut data = described(&portal);
             data.insert("token".to_owned(), json!(token.uuid));
             let happening = Happening {
@@ -71,7 +74,8 @@ impl Administration<'_> {
             Ok(Plan::Write(draft.record(caller, portal.created_at_ms, happening), (portal, bearer)))
         };
         let ((portal, bearer), _) = self.turns.change(self.catalog, &organization, plan).await?;
-        Ok((wire::portal(portal, document, organization), bearer))
+        let created_by = self.creator(portal.created_by)?;
+        Ok((wire::portal(portal, document, organization, created_by), bearer))
     }
 
     /// Takes a portal's slug, if no other portal of the organization has it.
@@ -120,7 +124,8 @@ impl Administration<'_> {
             Ok(Plan::Write(batch, (after, document.unwrap_or(document_before))))
         };
         let (portal, document) = self.withdraw(&request.organization, plan).await?;
-        Ok(wire::portal(portal, document, request.organization))
+        let created_by = self.creator(portal.created_by)?;
+        Ok(wire::portal(portal, document, request.organization, created_by))
     }
 
     /// Ends a portal and with it its tokens. Its documents stay; its slug is free again.
@@ -231,12 +236,13 @@ async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), 
         updated_at_ms: now,
         revision: 1,
         document_revision: 1,
+        created_by: None,
     };
     Ok((portal, document))
 }
 
 /// The addresses as they were sent; nothing where all are allowed.
-fn read_allowed(problems: &mut Problems, text: Option<&str>) -> Option<String> {
+pub(crate) fn read_allowed(problems: &mut Problems, text: Option<&str>) -> Option<String> {
     if text.is_some_and(|text| text.len() > MAX_ADDRESSES_BYTES) {
         problems.add(format!("allowed_ip_addresses must have at most {MAX_ADDRESSES_BYTES} bytes"));
         return None;

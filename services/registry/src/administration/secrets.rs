@@ -34,7 +34,8 @@ impl Administration<'_> {
         let mut secrets = Vec::with_capacity(all.len());
         for secret in all.into_iter().skip(window.skip).take(window.limit) {
             let last_used_at = self.last_use(secret.uuid)?;
-            secrets.push(wire::secret(secret, last_used_at));
+            let created_by = self.creator(secret.created_by)?;
+            secrets.push(wire::secret(secret, created_by, last_used_at));
         }
         Ok(v1::ListPortalSecretsResponse { secrets, total })
     }
@@ -73,6 +74,7 @@ impl Administration<'_> {
                 description: request.description.clone(),
                 created_at_ms: now.into(),
                 expires_at_ms: expires_at,
+                created_by: caller.user_uuid(),
             };
             draft.put(table::secret(&fingerprint), &secret);
             draft.put(table::secret_order(portal.uuid, secret.uuid), &Mark { fingerprint });
@@ -90,7 +92,8 @@ impl Administration<'_> {
             Ok(Plan::Write(draft.record(caller, secret.created_at_ms, happening), (secret, bearer)))
         };
         let ((secret, bearer), _) = self.turns.change(self.catalog, &request.organization, plan).await?;
-        Ok((wire::secret(secret, None), bearer))
+        let created_by = self.creator(secret.created_by)?;
+        Ok((wire::secret(secret, created_by, None), bearer))
     }
 
     /// Revokes a secret: when this returns, every token that it was exchanged for is dead on every edge.

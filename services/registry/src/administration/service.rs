@@ -1,43 +1,11 @@
 //! The administration over gRPC: who calls, what they need for it, one call, the answer.
 
-use super::{lists::window, wire};
-use crate::{Registry, caller::Caller, door, record::Scope};
-use model::Fault;
+use super::{admission::call, lists::window, wire};
+use crate::{Registry, door, record::Scope};
 use proto::registry::v1::{self, administration_service_server::AdministrationService};
-use tonic::{Request, Response, Status, async_trait, metadata::MetadataMap};
+use tonic::{Request, Response, Status, async_trait};
 
 type Answer<Message> = Result<Response<Message>, Status>;
-
-/// Lets in whoever has the scope, calls, and answers.
-macro_rules! call {
-    ($registry:ident, $request:ident, $name:literal, $scope:expr, |$caller:ident| $outcome:expr) => {{
-        let ($caller, $request) = $registry.admit($name, $request, $scope)?;
-        let outcome = async { $outcome }.await;
-        door::answer($name, $caller.request_id(), outcome)
-    }};
-}
-
-impl Registry {
-    /// Who calls and what they send, if they have the scope that the call needs.
-    fn admit<Message>(
-        &self,
-        call: &'static str,
-        request: Request<Message>,
-        scope: Option<Scope>,
-    ) -> Result<(Caller, Message), Status> {
-        let (metadata, _, message) = request.into_parts();
-        match self.caller(&metadata, scope) {
-            Ok(caller) => Ok((caller, message)),
-            Err(fault) => door::answer(call, None, Err(fault)).map(Response::into_inner),
-        }
-    }
-
-    fn caller(&self, metadata: &MetadataMap, scope: Option<Scope>) -> Result<Caller, Fault> {
-        let caller = Caller::authenticate(self.catalog(), metadata)?;
-        scope.map_or(Ok(()), |scope| caller.needs(scope))?;
-        Ok(caller)
-    }
-}
 
 #[async_trait]
 impl AdministrationService for Registry {
@@ -47,7 +15,7 @@ impl AdministrationService for Registry {
     ) -> Answer<v1::DescribeAccessTokenResponse> {
         call!(self, request, "DescribeAccessToken", None, |caller| {
             let v1::DescribeAccessTokenRequest {} = request;
-            Ok(wire::access_token(caller.token().clone()))
+            Ok(wire::presented(&caller))
         })
     }
 
@@ -56,8 +24,8 @@ impl AdministrationService for Registry {
         request: Request<v1::ListOrganizationsRequest>,
     ) -> Answer<v1::ListOrganizationsResponse> {
         call!(self, request, "ListOrganizations", Some(Scope::ReadOrganizations), |caller| {
-            let window = window(request.page)?;
-            self.read(move |administration| administration.list_organizations(window)).await
+            let (window, user) = (window(request.page)?, caller.user_uuid());
+            self.read(move |administration| administration.list_organizations(user, window)).await
         })
     }
 
@@ -68,7 +36,7 @@ impl AdministrationService for Registry {
         call!(self, request, "GetOrganization", Some(Scope::ReadOrganizations), |caller| {
             let administration = self.administration();
             let organization = administration.organization(&request.organization)?;
-            let organization = Some(administration.show_organization(organization)?);
+            let organization = Some(administration.show_organization(organization, caller.user_uuid())?);
             Ok(v1::GetOrganizationResponse { organization })
         })
     }
@@ -259,19 +227,12 @@ impl AdministrationService for Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        administration::desk::registry,
-        caller::operator_token,
-        record::{self, AccessToken, AccessTokenKind},
-        store::Batch,
-        table,
-    };
-    use model::{Bearer, BearerKind, Reason};
+    use crate::administration::desk::{access_token, calls, check_scope, registry};
+    use model::{Bearer, Fault, Reason};
     use proto::{
         Channel, channel, fault::read_status,
         registry::v1::administration_service_client::AdministrationServiceClient,
     };
-    use uuid::Uuid;
 
     type Client = AdministrationServiceClient<Channel>;
 
@@ -299,13 +260,6 @@ mod tests {
         ("DeleteTrustedIssuer", Some(Scope::WritePortals)),
         ("ListAuditEvents", Some(Scope::ReadAuditEvents)),
     ];
-
-    /// The calls that the service has.
-    fn calls() -> Vec<&'static str> {
-        let proto = include_str!("../../../../proto/portals/registry/v1/administration.proto");
-        let calls = proto.lines().filter_map(|line| line.trim().strip_prefix("rpc "));
-        calls.map(|call| call.split('(').next().unwrap()).collect()
-    }
 
     /// Makes the call of that name with a message that says nothing.
     async fn call(mut client: Client, name: &str, token: &Bearer) -> Result<(), Fault> {
@@ -344,37 +298,18 @@ mod tests {
         answer.map_err(|status| read_status(status, Reason::Internal))
     }
 
-    /// An access token with these scopes.
-    async fn token(registry: &Registry, scopes: Vec<Scope>) -> Bearer {
-        let bearer = Bearer::generate(BearerKind::AccessToken);
-        let kind = AccessTokenKind::AccessToken;
-        let token = AccessToken { kind, scopes, ..operator_token(Uuid::now_v7()) };
-        let batch = Batch::new().put(table::access_token(&bearer.fingerprint()), record::write(&token));
-        registry.catalog().commit(batch).await.unwrap();
-        bearer
-    }
-
     #[tokio::test]
     async fn each_call_needs_the_scope_of_the_contract_and_no_other() {
-        assert_eq!(CONTRACT.map(|(name, _)| name), *calls());
+        let proto = include_str!("../../../../proto/portals/registry/v1/administration.proto");
+        assert_eq!(CONTRACT.map(|(name, _)| name), *calls(proto));
         let folder = tempfile::tempdir().unwrap();
         let registry = registry(folder.path()).await;
         let client = Client::new(channel::local(registry.administration_service()));
         let holders = Scope::ALL.into_iter().map(Some).chain([None]);
         for held in holders {
-            let token = token(&registry, held.into_iter().collect()).await;
+            let token = access_token(&registry, held.into_iter().collect(), None).await;
             for (name, needed) in CONTRACT {
-                let answer = call(client.clone(), name, &token).await;
-                let Some(missing) = needed.filter(|needed| Some(*needed) != held) else {
-                    let let_in = [None, Some(Reason::NotFound), Some(Reason::ValidationFailed)];
-                    let reason = answer.as_ref().err().map(Fault::reason);
-                    assert!(let_in.contains(&reason), "{name} with {held:?}: {answer:?}");
-                    continue;
-                };
-                let fault = answer.expect_err(name);
-                assert_eq!(fault.reason(), Reason::Forbidden, "{name} with {held:?}: {fault}");
-                let said = format!("lacks the scope {}", missing.name());
-                assert!(fault.message().ends_with(&said), "{name} with {held:?}: {fault}");
+                check_scope(name, needed, held, &call(client.clone(), name, &token).await);
             }
         }
     }

@@ -27,7 +27,7 @@ pub(crate) fn mint(
     portal: &Portal,
     description: Option<String>,
     expires_at: Option<Moment>,
-    now: Moment,
+    (now, created_by): (Moment, Option<Uuid>),
 ) -> (Bearer, Token) {
     let bearer = Bearer::generate(BearerKind::PortalToken);
     let fingerprint = bearer.fingerprint();
@@ -41,6 +41,7 @@ pub(crate) fn mint(
         kind: TokenKind::Service,
         secret: None,
         trusted_issuer: None,
+        created_by,
     };
     draft.put(table::token(&fingerprint), &token);
     draft.put(table::token_order(portal.uuid, token.uuid), &Mark { fingerprint });
@@ -58,7 +59,8 @@ impl Administration<'_> {
         let mut tokens = Vec::with_capacity(items.len());
         for token in items {
             let last_used_at = self.last_use(token.uuid)?;
-            tokens.push(wire::token(token, last_used_at));
+            let created_by = self.creator(token.created_by)?;
+            tokens.push(wire::token(token, created_by, last_used_at));
         }
         Ok(v1::ListPortalTokensResponse { tokens, total })
     }
@@ -91,7 +93,8 @@ impl Administration<'_> {
                 draft.delete(table::token_order(portal.uuid, token.uuid));
             }
             let description = request.description.clone();
-            let (bearer, token) = mint(&mut draft, &portal, description, expires_at, now.into());
+            let (bearer, token) =
+                mint(&mut draft, &portal, description, expires_at, (now.into(), caller.user_uuid()));
             let data = json!({
                 "portal": {"uuid": portal.uuid, "slug": portal.slug},
                 "kind": token.kind,
@@ -107,7 +110,8 @@ impl Administration<'_> {
             Ok(Plan::Write(draft.record(caller, token.created_at_ms, happening), (token, bearer)))
         };
         let ((token, bearer), _) = self.turns.change(self.catalog, &request.organization, plan).await?;
-        Ok((wire::token(token, None), bearer))
+        let created_by = self.creator(token.created_by)?;
+        Ok((wire::token(token, created_by, None), bearer))
     }
 
     /// Revokes a token: when this returns, it is dead on every edge.
@@ -177,7 +181,7 @@ mod tests {
             let mut draft = Draft::of(administration.catalog, "acme")?;
             let portal = administration.portal("acme", "viewer")?;
             let now = Moment::now();
-            let mint = |end: &SystemTime| mint(&mut draft, &portal, None, Some((*end).into()), now).0;
+            let mint = |end: &SystemTime| mint(&mut draft, &portal, None, Some((*end).into()), (now, None)).0;
             let bearers: Vec<_> = ends.iter().map(mint).collect();
             let happening = Happening {
                 r#type: "PORTAL_TOKEN_CREATED",

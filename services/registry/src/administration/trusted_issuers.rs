@@ -36,7 +36,8 @@ impl Administration<'_> {
         let mut trusted_issuers = Vec::with_capacity(all.len());
         for issuer in all.into_iter().skip(window.skip).take(window.limit) {
             let last_used_at = self.last_use(issuer.uuid)?;
-            trusted_issuers.push(wire::trusted_issuer(issuer, last_used_at));
+            let created_by = self.creator(issuer.created_by)?;
+            trusted_issuers.push(wire::trusted_issuer(issuer, created_by, last_used_at));
         }
         Ok(v1::ListTrustedIssuersResponse { trusted_issuers, total })
     }
@@ -67,6 +68,7 @@ impl Administration<'_> {
                 audience: request.audience.clone(),
                 conditions: conditions.clone(),
                 created_at_ms: now,
+                created_by: caller.user_uuid(),
             };
             draft.put(table::trusted_issuer(portal.uuid, issuer.uuid), &issuer);
             let happening = Happening {
@@ -84,7 +86,8 @@ impl Administration<'_> {
             Ok(Plan::Write(write, issuer))
         };
         let (issuer, _) = self.turns.change(self.catalog, &request.organization, plan).await?;
-        Ok(wire::trusted_issuer(issuer, None))
+        let created_by = self.creator(issuer.created_by)?;
+        Ok(wire::trusted_issuer(issuer, created_by, None))
     }
 
     /// Ends the trust in an issuer: when this returns, every token that it led to is dead on every edge.

@@ -1,8 +1,11 @@
 //! Records as messages.
 
-use crate::record::{
-    self, Moment,
-    document::{Document, Kind, Operation, Variable},
+use crate::{
+    caller::Caller,
+    record::{
+        self, Moment, Role, Scope,
+        document::{Document, Kind, Operation, Variable},
+    },
 };
 use proto::{grant::UpstreamSecrets, registry::v1, time};
 use uuid::Uuid;
@@ -24,7 +27,12 @@ pub(crate) fn organization(organization: record::Organization, secrets: Upstream
 }
 
 /// A portal with its live document.
-pub(crate) fn portal(portal: record::Portal, document: Document, organization_slug: String) -> v1::Portal {
+pub(crate) fn portal(
+    portal: record::Portal,
+    document: Document,
+    organization_slug: String,
+    created_by: Option<v1::User>,
+) -> v1::Portal {
     let extra_variables = match portal.extra_variables {
         record::ExtraVariables::Reject => v1::ExtraVariables::Reject,
         record::ExtraVariables::Ignore => v1::ExtraVariables::Ignore,
@@ -40,7 +48,7 @@ pub(crate) fn portal(portal: record::Portal, document: Document, organization_sl
         user_invokable: portal.user_invokable,
         extra_variables: extra_variables.into(),
         created_at: Some(time::write(portal.created_at_ms.into())),
-        created_by: None,
+        created_by,
         updated_at: Some(time::write(portal.updated_at_ms.into())),
         revision: portal.revision,
         operations: document.operations.into_iter().map(operation).collect(),
@@ -62,34 +70,43 @@ fn operation(operation: Operation) -> v1::Operation {
     }
 }
 
-/// A token and when it was last used.
-pub(crate) fn token(token: record::Token, last_used_at: Option<Moment>) -> v1::PortalToken {
+/// A token, who made it and when it was last used.
+pub(crate) fn token(
+    token: record::Token,
+    created_by: Option<v1::User>,
+    last_used_at: Option<Moment>,
+) -> v1::PortalToken {
     v1::PortalToken {
         uuid: token.uuid.to_string(),
         description: token.description,
         kind: token.kind.name().to_owned(),
         created_at: Some(time::write(token.created_at_ms.into())),
-        created_by: None,
+        created_by,
         expires_at: token.expires_at_ms.map(|at| time::write(at.into())),
         last_used_at: last_used_at.map(|at| time::write(at.into())),
     }
 }
 
-/// A secret and when it was last used.
-pub(crate) fn secret(secret: record::PortalSecret, last_used_at: Option<Moment>) -> v1::PortalSecret {
+/// A secret, who made it and when it was last used.
+pub(crate) fn secret(
+    secret: record::PortalSecret,
+    created_by: Option<v1::User>,
+    last_used_at: Option<Moment>,
+) -> v1::PortalSecret {
     v1::PortalSecret {
         uuid: secret.uuid.to_string(),
         description: secret.description,
         created_at: Some(time::write(secret.created_at_ms.into())),
-        created_by: None,
+        created_by,
         expires_at: secret.expires_at_ms.map(|at| time::write(at.into())),
         last_used_at: last_used_at.map(|at| time::write(at.into())),
     }
 }
 
-/// An issuer that a portal trusts, and when a token of it was last exchanged.
+/// An issuer that a portal trusts, who had it so, and when a token of it was last exchanged.
 pub(crate) fn trusted_issuer(
     issuer: record::TrustedIssuer,
+    created_by: Option<v1::User>,
     last_used_at: Option<Moment>,
 ) -> v1::TrustedIssuer {
     let condition = |(claim, pattern)| v1::ClaimCondition { claim, pattern };
@@ -100,19 +117,61 @@ pub(crate) fn trusted_issuer(
         audience: issuer.audience,
         conditions: issuer.conditions.into_iter().map(condition).collect(),
         created_at: Some(time::write(issuer.created_at_ms.into())),
-        created_by: None,
+        created_by,
         last_used_at: last_used_at.map(|at| time::write(at.into())),
     }
 }
 
-/// An access token; the bearer is known to its holder alone.
-pub(crate) fn access_token(token: record::AccessToken) -> v1::DescribeAccessTokenResponse {
+/// The access token that was presented, and whose it is.
+pub(crate) fn presented(caller: &Caller) -> v1::DescribeAccessTokenResponse {
+    let token = caller.token();
     v1::DescribeAccessTokenResponse {
         uuid: token.uuid.to_string(),
-        scopes: token.scopes.iter().map(|scope| scope.name().to_owned()).collect(),
-        user: None,
-        description: token.description,
+        scopes: scopes(caller.scopes()),
+        user: caller.user().cloned().map(user),
+        description: token.description.clone(),
         created_at: Some(time::write(token.created_at_ms.into())),
+        expires_at: token.expires_at_ms.map(|at| time::write(at.into())),
+    }
+}
+
+fn scopes(scopes: &[Scope]) -> Vec<String> {
+    scopes.iter().map(|scope| scope.name().to_owned()).collect()
+}
+
+/// An access token of a user; the bearer is known to its holder alone.
+pub(crate) fn access_token(token: record::AccessToken, last_used_at: Option<Moment>) -> v1::AccessToken {
+    v1::AccessToken {
+        uuid: token.uuid.to_string(),
+        description: token.description,
+        scopes: scopes(&token.scopes),
+        allowed_ip_addresses: token.allowed_ip_addresses,
+        created_at: Some(time::write(token.created_at_ms.into())),
+        expires_at: token.expires_at_ms.map(|at| time::write(at.into())),
+        last_used_at: last_used_at.map(|at| time::write(at.into())),
+    }
+}
+
+/// A user.
+pub(crate) fn user(user: record::User) -> v1::User {
+    v1::User {
+        uuid: user.uuid.to_string(),
+        name: user.name,
+        email: user.email,
+        created_at: Some(time::write(user.created_at_ms.into())),
+    }
+}
+
+/// A member, and who they are.
+pub(crate) fn member(membership: record::Membership, user: v1::User) -> v1::Member {
+    let role = match membership.role {
+        Role::Administrator => v1::Role::Administrator,
+        Role::Member => v1::Role::Member,
+    };
+    v1::Member {
+        user: Some(user),
+        role: role.into(),
+        created_at: Some(time::write(membership.created_at_ms.into())),
     }
 }
 

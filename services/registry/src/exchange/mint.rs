@@ -83,6 +83,7 @@ pub(super) fn mint(
         kind,
         secret: secret.map(|secret| secret.uuid),
         trusted_issuer,
+        created_by: None,
     };
     draft.put(table::token(&fingerprint), &token);
     draft.put(table::ephemeral_order(portal.uuid, token.uuid), &Mark { fingerprint });

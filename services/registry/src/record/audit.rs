@@ -50,6 +50,8 @@ pub(crate) enum ActorKind {
     Operator,
     /// Whoever holds an API access token.
     AccessToken,
+    /// A user.
+    User,
     /// Whoever holds a secret of a portal.
     PortalSecret,
     /// Whoever an issuer vouched for that the portal trusts.
@@ -64,6 +66,7 @@ impl ActorKind {
         match self {
             Self::Operator => "operator",
             Self::AccessToken => "access_token",
+            Self::User => "user",
             Self::PortalSecret => "portal_secret",
             Self::Workload => "workload",
             Self::Nobody => "nobody",
@@ -76,6 +79,7 @@ impl From<AccessTokenKind> for ActorKind {
         match kind {
             AccessTokenKind::Operator => Self::Operator,
             AccessTokenKind::AccessToken => Self::AccessToken,
+            AccessTokenKind::User => Self::User,
         }
     }
 }

@@ -27,4 +27,14 @@ pub(crate) struct Tally {
     /// The hash of the newest audit event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) audit_head: Option<String>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) members: u64,
+    /// How many of the members are administrators.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) administrators: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

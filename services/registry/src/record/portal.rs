@@ -20,6 +20,9 @@ pub(crate) struct Portal {
     pub(crate) revision: u64,
     /// The revision with which the live document was saved.
     pub(crate) document_revision: u64,
+    /// The user who made it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) created_by: Option<Uuid>,
 }
 
 /// What becomes of variables that nobody declared.

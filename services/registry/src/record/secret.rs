@@ -14,6 +14,9 @@ pub(crate) struct PortalSecret {
     pub(crate) description: Option<String>,
     pub(crate) created_at_ms: Moment,
     pub(crate) expires_at_ms: Option<Moment>,
+    /// The user who made it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) created_by: Option<Uuid>,
 }
 
 impl PortalSecret {

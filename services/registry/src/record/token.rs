@@ -23,6 +23,9 @@ pub(crate) struct Token {
     /// The trusted issuer that vouched for whoever it was made for, and with which it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) trusted_issuer: Option<Uuid>,
+    /// The user who made it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) created_by: Option<Uuid>,
 }
 
 /// How a token came to be, and what it lasts for.

@@ -17,4 +17,7 @@ pub(crate) struct TrustedIssuer {
     /// Claims and their patterns.
     pub(crate) conditions: BTreeMap<String, String>,
     pub(crate) created_at_ms: Moment,
+    /// The user who made it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) created_by: Option<Uuid>,
 }

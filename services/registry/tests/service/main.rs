@@ -8,6 +8,7 @@ mod authorize;
 mod desk;
 mod durability;
 mod exchange;
+mod members;
 mod opening;
 mod secrets;
 mod watch;

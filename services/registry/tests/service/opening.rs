@@ -23,7 +23,7 @@ async fn an_admin_token_is_made_once_and_holds() {
     let opened = open(told()).await.unwrap();
     let made = opened.made_admin_token.as_ref().unwrap().expose().to_owned();
     let described = describe(&opened, &made).await.unwrap();
-    assert_eq!(described.scopes.len(), 5);
+    assert_eq!(described.scopes.len(), 8);
     drop(opened);
 
     let opened = reopen(told).await.unwrap();
