@@ -19,6 +19,7 @@ mod grpc;
 mod identity;
 mod matrix;
 mod members;
+mod narrowed;
 mod oauth;
 mod quotas;
 mod requests;

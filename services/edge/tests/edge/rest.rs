@@ -8,7 +8,7 @@ use proto::registry::v1;
 use std::time::{Duration, SystemTime};
 
 const PORTALS: &str = "/v2/organizations/my-organization/portals";
-const ONE: &str = "/v2/organizations/my-organization/portals/trigger-main-build";
+pub(crate) const ONE: &str = "/v2/organizations/my-organization/portals/trigger-main-build";
 
 fn at(ms: u64) -> Option<proto::time::Timestamp> {
     Some(proto::time::write(SystemTime::UNIX_EPOCH + Duration::from_millis(ms)))
@@ -64,7 +64,7 @@ const PORTAL_JSON: &str = concat!(
 );
 
 /// A stage whose registry knows the token and gives it every scope.
-fn stage() -> Stage {
+pub(crate) fn stage() -> Stage {
     let stage = Stage::open();
     stage.registry.answer("describe_access_token", |_: &v1::DescribeAccessTokenRequest| {
         Ok(v1::DescribeAccessTokenResponse {
@@ -79,11 +79,11 @@ fn stage() -> Stage {
     stage
 }
 
-async fn send(stage: &Stage, method: Method, path: &str, body: &str) -> Reply {
+pub(crate) async fn send(stage: &Stage, method: Method, path: &str, body: &str) -> Reply {
     stage.ask(stage.request(method, path, body.to_owned())).await
 }
 
-fn message(reply: &Reply) -> String {
+pub(crate) fn message(reply: &Reply) -> String {
     assert_eq!(reply.json().as_object().unwrap().len(), 1);
     reply.json()["message"].as_str().unwrap().to_owned()
 }
@@ -219,6 +219,7 @@ async fn tokens_are_listed_made_and_revoked() {
         created_by: None,
         expires_at: at(1_787_714_565_555),
         last_used_at: None,
+        restrictions: None,
     };
     stage.registry.answer("list_portal_tokens", move |_: &v1::ListPortalTokensRequest| {
         Ok(v1::ListPortalTokensResponse { tokens: vec![token()], total: 1 })

@@ -73,7 +73,11 @@ impl PortalActor {
             Fault::new(Reason::GrantInvalid, "the grant's document cannot be read")
                 .because(Arc::clone(unreadable))
         })?;
-        portal.prepare(invocation.operation_name.as_deref(), invocation.grant.extra, &invocation.variables)
+        let (name, variables) = (invocation.operation_name.as_deref(), &invocation.variables);
+        match &invocation.grant.checks {
+            None => portal.prepare(name, invocation.grant.extra, variables),
+            Some(checks) => portal.prepare_within(checks, name, invocation.grant.extra, variables),
+        }
     }
 }
 

@@ -84,6 +84,7 @@ impl House {
                 sealed: seal(&self.keyring, &secrets),
                 timeout_ms: 10_000,
             },
+            restrictions: None,
         };
         Granted { claims, header, keyring: self.keyring.clone() }
     }

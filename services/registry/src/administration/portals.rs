@@ -61,7 +61,7 @@ impl Administration<'_> {
             draft.put(table::portal(portal.organization, portal.uuid), &portal);
             draft.put(table::document(portal.uuid, portal.document_revision), &document);
             let made = (portal.created_at_ms, created_by);
-            let (bearer, token) = super::tokens::mint(&mut draft, &portal, None, None, made);
+            let (bearer, token) = super::tokens::mint(&mut draft, &portal, None, (None, None), made);
             let mut data = described(&portal);
             data.insert("token".to_owned(), json!(token.uuid));
             let happening = Happening {

@@ -310,8 +310,8 @@ async fn a_portal_has_at_most_a_hundred_tokens_and_none_that_has_expired() {
     let request = |expires_at| v1::CreatePortalTokenRequest {
         organization: "acme".to_owned(),
         portal: "viewer".to_owned(),
-        description: None,
         expires_at,
+        ..Default::default()
     };
     let past = Some(proto::time::write(SystemTime::now() - Duration::from_secs(1)));
     let answer = fault(desk.administration().create_portal_token(desk.signed(request(past))).await);
