@@ -12,6 +12,7 @@
 
 mod addresses;
 mod audit;
+mod coalescing;
 mod corpora;
 mod crash;
 mod examples;
@@ -19,7 +20,6 @@ mod grpc;
 mod identity;
 mod matrix;
 mod members;
-mod narrowed;
 mod oauth;
 mod quotas;
 mod requests;

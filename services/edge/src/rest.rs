@@ -16,7 +16,6 @@ mod precondition;
 mod properties;
 mod quota;
 mod render;
-mod restrictions;
 mod route;
 mod secrets;
 mod sent;

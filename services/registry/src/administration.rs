@@ -15,7 +15,6 @@ mod organizations;
 mod portals;
 mod problems;
 mod reach;
-mod restrictions;
 mod revision;
 mod secrets;
 mod service;

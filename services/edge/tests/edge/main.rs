@@ -12,7 +12,6 @@ mod exchange;
 mod invocation;
 mod limits;
 mod members;
-mod narrowed;
 mod openapi;
 mod quotas;
 mod rest;

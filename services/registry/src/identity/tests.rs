@@ -1,5 +1,3 @@
-//! What of an issuer is believed, and what is not.
-
 use super::{
     issuing::{ISSUER, Published, Signing, claims},
     *,

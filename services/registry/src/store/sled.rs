@@ -6,12 +6,10 @@
 //! Reads look through what is being committed at what is durable.
 
 mod anchor;
-mod background;
 mod committer;
 mod head;
 mod log;
 mod open;
-mod ranks;
 mod record;
 mod scrub;
 mod verify;
@@ -22,7 +20,7 @@ mod watchdog;
 pub use self::committer::Failure;
 pub use self::open::{OpenError, Options};
 
-use self::{background::Background, committer::Request, scrub::Scrub, view::View, volume::Volume};
+use self::{committer::Request, scrub::Scrubber, view::View, volume::Volume};
 use super::{
     BATCH_BYTES, Batch, CommitError, Entry, KEY_BYTES, Key, Revision, Scan, Store, StoreError, Watch,
 };
@@ -49,8 +47,7 @@ pub struct SledStore {
     // The order matters: the volume's lock goes last.
     queue: Option<SyncSender<Request>>,
     committer: Option<JoinHandle<()>>,
-    _background: Background,
-    scrub: Option<Arc<Scrub>>,
+    scrubber: Option<Scrubber>,
     view: Arc<View>,
     volume: Arc<Volume>,
 }
@@ -97,7 +94,7 @@ impl Store for SledStore {
     }
 
     fn unverified(&self) -> u64 {
-        self.scrub.as_ref().map_or(0, |scrub| scrub.left())
+        self.scrubber.as_ref().map_or(0, Scrubber::left)
     }
 
     fn watch(&self, after: Revision) -> Watch {

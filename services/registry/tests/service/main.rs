@@ -9,7 +9,6 @@ mod desk;
 mod durability;
 mod exchange;
 mod members;
-mod narrowed;
 mod opening;
 mod secrets;
 mod watch;

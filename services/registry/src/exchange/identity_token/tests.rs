@@ -1,5 +1,3 @@
-//! Exchanges of JWTs, by a registry that is told what their issuer publishes.
-
 use super::*;
 use crate::{
     Registry,
