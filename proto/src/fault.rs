@@ -4,7 +4,10 @@
 //! companions: `BadRequest` for variables, `RetryInfo` for the wait. Causes never leave the process.
 
 use crate::executor::v1::{self, path_segment::Step};
-use model::fault::{Details, Fault, PathSegment, Reason, VariableFault};
+use model::{
+    fault::{Details, Fault, PathSegment, Reason, VariableFault},
+    restriction::Rule,
+};
 use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -12,6 +15,8 @@ use tonic_types::{ErrorDetails, StatusExt};
 /// `domain` of every `ErrorInfo`.
 pub const DOMAIN: &str = "portals";
 const OPERATIONS: &str = "operations";
+const RULE: &str = "rule";
+const VARIABLE: &str = "variable";
 
 /// The gRPC code of a reason.
 pub fn code(reason: Reason) -> Code {
@@ -27,7 +32,9 @@ pub fn code(reason: Reason) -> Code {
         | Reason::InvalidGrant
         | Reason::ValidationFailed => Code::InvalidArgument,
         Reason::Unauthenticated | Reason::GrantInvalid | Reason::InvalidClient => Code::Unauthenticated,
-        Reason::Forbidden | Reason::IpNotAllowed | Reason::AccessDenied => Code::PermissionDenied,
+        Reason::Forbidden | Reason::IpNotAllowed | Reason::TokenRestricted | Reason::AccessDenied => {
+            Code::PermissionDenied
+        }
         Reason::NotFound | Reason::GrantUnknown => Code::NotFound,
         Reason::MethodNotAllowed => Code::Unimplemented,
         Reason::RateLimited | Reason::SlowDown | Reason::Overloaded | Reason::UpstreamRateLimited => {
@@ -66,6 +73,10 @@ pub fn write_status(fault: &Fault) -> Status {
                 details.add_bad_request_violation(path_text(&fault.path), fault.message.clone());
             }
         }
+        Details::Restricted { rule, variable } => {
+            metadata.insert(RULE.to_owned(), rule.name().to_owned());
+            metadata.extend(variable.iter().map(|variable| (VARIABLE.to_owned(), variable.clone())));
+        }
     }
     details.set_error_info(fault.reason().code(), DOMAIN, metadata);
     if let Some(wait) = fault.wait() {
@@ -85,6 +96,12 @@ pub fn read_status(status: Status, otherwise: Reason) -> Fault {
     let names = details.error_info().and_then(|info| info.metadata.get(OPERATIONS));
     if let Some(names) = names.and_then(|names| serde_json::from_str(names).ok()) {
         fault = fault.with(Details::Operations(names));
+    }
+    if let Some(restricted) = details.error_info().and_then(|info| {
+        let rule = info.metadata.get(RULE).and_then(|name| Rule::from_name(name))?;
+        Some(Details::Restricted { rule, variable: info.metadata.get(VARIABLE).cloned() })
+    }) {
+        fault = fault.with(restricted);
     }
     if let Some(wait) = details.retry_info().and_then(|info| info.retry_delay) {
         fault = fault.retry_after(wait);
@@ -118,30 +135,39 @@ fn path_text(path: &[PathSegment]) -> String {
 
 impl From<&Fault> for v1::Fault {
     fn from(fault: &Fault) -> Self {
-        let (operations, variables) = match fault.details() {
-            Details::None => (Vec::new(), Vec::new()),
-            Details::Operations(names) => (names.clone(), Vec::new()),
-            Details::Variables(faults) => (Vec::new(), faults.iter().map(v1::VariableFault::from).collect()),
-        };
-        Self {
+        let mut written = Self {
             reason: fault.reason().code().to_owned(),
             message: fault.message().to_owned(),
-            operations,
-            variables,
             retry_after_ms: fault
                 .wait()
                 .map_or(0, |wait| u32::try_from(wait.as_millis()).unwrap_or(u32::MAX)),
+            ..Self::default()
+        };
+        match fault.details() {
+            Details::None => {}
+            Details::Operations(names) => written.operations.clone_from(names),
+            Details::Variables(faults) => {
+                written.variables = faults.iter().map(v1::VariableFault::from).collect();
+            }
+            Details::Restricted { rule, variable } => {
+                rule.name().clone_into(&mut written.rule);
+                written.restricted_variable = variable.clone().unwrap_or_default();
+            }
         }
+        written
     }
 }
 
 impl From<v1::Fault> for Fault {
     fn from(fault: v1::Fault) -> Self {
         let reason = Reason::from_code(&fault.reason).unwrap_or(Reason::Internal);
-        let details = match (fault.operations.is_empty(), fault.variables.is_empty()) {
-            (false, _) => Details::Operations(fault.operations),
-            (true, false) => Details::Variables(fault.variables.into_iter().map(Into::into).collect()),
-            (true, true) => Details::None,
+        let rule = Rule::from_name(&fault.rule);
+        let variable = Some(fault.restricted_variable).filter(|name| !name.is_empty());
+        let details = match (fault.operations.is_empty(), fault.variables.is_empty(), rule) {
+            (_, _, Some(rule)) => Details::Restricted { rule, variable },
+            (false, _, None) => Details::Operations(fault.operations),
+            (true, false, None) => Details::Variables(fault.variables.into_iter().map(Into::into).collect()),
+            (true, true, None) => Details::None,
         };
         let read = Self::new(reason, fault.message).with(details);
         match fault.retry_after_ms {
@@ -201,6 +227,18 @@ mod tests {
         let fault = read_status(Status::unavailable("tcp connect error"), Reason::RegistryUnavailable);
         assert_eq!(fault.reason(), Reason::RegistryUnavailable);
         assert!(!fault.message().contains("tcp"));
+    }
+
+    #[test]
+    fn the_rule_that_a_call_breaks_survives_a_status_and_a_session() {
+        for rule in Rule::ALL {
+            for fault in [Fault::restricted(rule, "why"), Fault::restricted_variable(rule, "branch", "why")] {
+                let status = read_status(write_status(&fault), Reason::Internal);
+                assert_eq!((status.reason(), status.details()), (fault.reason(), fault.details()));
+                let session = Fault::from(v1::Fault::from(&fault));
+                assert_eq!((session.reason(), session.details()), (fault.reason(), fault.details()));
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use model::{
     document::{Operation, OperationKind, Type, Variable},
     portal::ExtraVariables,
+    restriction::{InvalidRestrictions, Narrowing, Parts, Restrictions},
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -16,6 +17,9 @@ pub const ISSUER: &str = "portals-registry";
 pub const AUDIENCE: &str = "portals-executor";
 /// `typ` of the header, so that no other JWT is taken for a grant.
 pub const TYPE: &str = "portals-grant+jwt";
+/// `typ` of a grant that may do less than its portal: an executor that does not know the restrictions refuses it, rather
+/// than running it without.
+pub const NARROWED_TYPE: &str = "portals-narrowed-grant+jwt";
 
 /// What a grant says.
 #[derive(Clone, Deserialize, Serialize)]
@@ -41,11 +45,11 @@ pub struct Claims {
     /// Whether undeclared variables are left out instead of refused.
     #[serde(default)]
     pub ignore_extra_variables: bool,
-    /// Whether identical queries in flight of the token share one answer.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub coalesce: bool,
     /// Where it is run.
     pub upstream: UpstreamClaim,
+    /// What of all this may not be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restrictions: Option<RestrictionsClaim>,
 }
 
 impl fmt::Debug for Claims {
@@ -60,6 +64,11 @@ impl fmt::Debug for Claims {
 }
 
 impl Claims {
+    /// The `typ` of the header that goes with them.
+    pub fn r#type(&self) -> &'static str {
+        if self.restrictions.is_some() { NARROWED_TYPE } else { TYPE }
+    }
+
     /// What becomes of variables that nobody declared.
     pub fn extra_variables(&self) -> ExtraVariables {
         if self.ignore_extra_variables { ExtraVariables::Ignore } else { ExtraVariables::Reject }
@@ -92,6 +101,46 @@ pub struct UpstreamSecrets {
 impl fmt::Debug for UpstreamSecrets {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("UpstreamSecrets(redacted)")
+    }
+}
+
+/// What of a token's restrictions the executor sees to.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct RestrictionsClaim {
+    /// The operations that may be run; nothing for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<Vec<String>>,
+    /// The variables that are fixed or checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<NarrowingClaim>,
+}
+
+/// What becomes of one variable. JSON stands in it as text, so that no number is rewritten on the way.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct NarrowingClaim {
+    /// Its name, without `$`.
+    pub name: String,
+    /// The value that it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<String>,
+    /// The schemas that its value must be valid against.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<String>,
+}
+
+impl TryFrom<&RestrictionsClaim> for Restrictions {
+    type Error = InvalidRestrictions;
+
+    fn try_from(claim: &RestrictionsClaim) -> Result<Self, InvalidRestrictions> {
+        let narrowing = |claim: &NarrowingClaim| match claim.fixed.clone() {
+            Some(value) => (claim.name.clone(), Narrowing::Fixed(value)),
+            None => (claim.name.clone(), Narrowing::Checked(claim.schemas.clone())),
+        };
+        Self::parse(Parts {
+            operations: claim.operations.clone(),
+            variables: claim.variables.iter().map(narrowing).collect(),
+            ..Parts::default()
+        })
     }
 }
 

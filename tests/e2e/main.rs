@@ -12,7 +12,6 @@
 
 mod addresses;
 mod audit;
-mod coalescing;
 mod corpora;
 mod crash;
 mod examples;
@@ -20,6 +19,7 @@ mod grpc;
 mod identity;
 mod matrix;
 mod members;
+mod narrowed;
 mod oauth;
 mod quotas;
 mod requests;

@@ -74,7 +74,7 @@ pub(crate) fn status(reason: Reason) -> StatusCode {
         | Reason::VariablesInvalid
         | Reason::ValidationFailed => StatusCode::UNPROCESSABLE_ENTITY,
         Reason::Unauthenticated | Reason::InvalidClient => StatusCode::UNAUTHORIZED,
-        Reason::Forbidden | Reason::IpNotAllowed => StatusCode::FORBIDDEN,
+        Reason::Forbidden | Reason::IpNotAllowed | Reason::TokenRestricted => StatusCode::FORBIDDEN,
         Reason::NotFound => StatusCode::NOT_FOUND,
         Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Reason::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -127,9 +127,11 @@ struct Entry<'a> {
     extensions: Extensions<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Extensions<'a> {
     code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     operations: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,16 +156,19 @@ struct Message<'a> {
 pub(crate) fn graphql(refusal: Refusal, media_type: HeaderValue) -> Response<Body> {
     let (reason, message) = told(&refusal.fault);
     let code = reason.code();
-    let plain = |operations| Entry {
-        message,
-        extensions: Extensions { code, operations, variable: None, path: None },
-    };
+    let plain = Extensions { code, ..Extensions::default() };
     let errors = match refusal.fault.details() {
-        Details::Operations(names) => vec![plain(Some(names.as_slice()))],
+        Details::Operations(names) => {
+            vec![Entry { message, extensions: Extensions { operations: Some(names), ..plain } }]
+        }
+        Details::Restricted { rule, variable } => {
+            let (rule, variable) = (Some(rule.name()), variable.as_deref());
+            vec![Entry { message, extensions: Extensions { rule, variable, ..plain } }]
+        }
         Details::Variables(faults) if !faults.is_empty() => {
             faults.iter().map(|fault| variable_entry(code, fault)).collect()
         }
-        Details::None | Details::Variables(_) => vec![plain(None)],
+        Details::None | Details::Variables(_) => vec![Entry { message, extensions: plain }],
     };
     let body = write(&ErrorResponse { errors });
     finish(refusal, reason, body, media_type)
@@ -191,7 +196,10 @@ fn variable_entry<'a>(code: &'static str, fault: &'a VariableFault) -> Entry<'a>
     };
     let path = Some(fault.path.iter().map(step).collect());
     let variable = Some(fault.variable.as_str());
-    Entry { message: &fault.message, extensions: Extensions { code, operations: None, variable, path } }
+    Entry {
+        message: &fault.message,
+        extensions: Extensions { code, variable, path, ..Extensions::default() },
+    }
 }
 
 /// Writes JSON of our own making.

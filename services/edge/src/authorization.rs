@@ -91,6 +91,8 @@ pub(crate) struct Authorization {
     pub(crate) subjects: Subjects,
     /// From where the portal may be called.
     pub(crate) allowed: AllowedAddresses,
+    /// From where the token may be used besides; nothing for everywhere.
+    pub(crate) token_allowed: Option<AllowedAddresses>,
     /// Calls of the organization in a window; 0 for no limit.
     pub(crate) rate_limit: u32,
     /// Where they are counted.

@@ -14,8 +14,9 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use model::{
-    Bearer, Fault, Reason,
+    AllowedAddresses, Bearer, Fault, Reason,
     fault::{Cause, Chain},
+    restriction::Rule,
 };
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use proto::{Answer, Call};
@@ -144,17 +145,23 @@ impl Caller<'_> {
 
     /// Checks from where the call comes.
     fn let_in(&self, authorization: &Authorization) -> Result<(), Fault> {
-        if authorization.allowed.ranges().next().is_none() {
+        let Authorization { allowed, token_allowed, .. } = authorization;
+        if allowed.ranges().next().is_none() && token_allowed.is_none() {
             return Ok(());
         }
         let address =
             client::address(self.connection.peer(), &self.parts.headers, &self.edge.config.trusted_proxies)?;
         // Nobody's address is in no range.
-        if !address.is_some_and(|address| authorization.allowed.allows(address)) {
+        let is_in = |allowed: &AllowedAddresses| address.is_some_and(|address| allowed.allows(address));
+        if allowed.ranges().next().is_some() && !is_in(allowed) {
             return Err(Fault::new(
                 Reason::IpNotAllowed,
                 "the client's address is not in the portal's allowed ranges",
             ));
+        }
+        if token_allowed.as_ref().is_some_and(|allowed| !is_in(allowed)) {
+            let message = "the client's address is not in the token's allowed ranges";
+            return Err(Fault::restricted(Rule::AllowedIpAddresses, message));
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ mod precondition;
 mod properties;
 mod quota;
 mod render;
+mod restrictions;
 mod route;
 mod secrets;
 mod sent;

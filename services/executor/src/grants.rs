@@ -6,8 +6,9 @@ use model::{
     Fault, Fingerprint, Prehashed, Reason, Secret,
     key::{Keyring, Purpose, PurposeKeys},
     portal::ExtraVariables,
+    restriction::{Checks, InvalidRestrictions, Restrictions},
 };
-use proto::grant::{AUDIENCE, Claims, DocumentClaim, ISSUER, TYPE, UpstreamClaim};
+use proto::grant::{AUDIENCE, Claims, DocumentClaim, ISSUER};
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
@@ -42,9 +43,8 @@ pub(crate) struct Grant {
     pub(crate) document: DocumentClaim,
     pub(crate) extra: ExtraVariables,
     pub(crate) upstream: Upstream,
-    /// Whose identical queries in flight share an answer, where any do: those of one token at one upstream with one
-    /// credential.
-    pub(crate) coalesces: Option<Fingerprint>,
+    /// What of it may not be done.
+    pub(crate) checks: Option<Checks>,
     expires: Instant,
     bytes: usize,
 }
@@ -75,12 +75,8 @@ enum InvalidGrant {
     Expired,
     #[error("the grant's upstream cannot be used")]
     Upstream(#[source] UnusableUpstream),
-}
-
-/// Tells whose calls may share an answer. Whatever decides on the request beside the call itself is in it.
-fn principal(claims: &Claims) -> Fingerprint {
-    let UpstreamClaim { url, sealed, .. } = &claims.upstream;
-    Fingerprint::of(format!("{}\n{url}\n{sealed}", claims.token).as_bytes())
+    #[error("the grant's restrictions cannot be kept to")]
+    Restrictions(#[source] InvalidRestrictions),
 }
 
 impl Grants {
@@ -132,17 +128,20 @@ impl Grants {
         let extra = claims.extra_variables();
         let upstream = Upstream::open(&self.credentials, &claims.organization, &claims.upstream)
             .map_err(InvalidGrant::Upstream)?;
+        let checks = claims.restrictions.as_ref().map(|claim| Restrictions::try_from(claim)?.compile());
+        let checks = checks.transpose().map_err(InvalidGrant::Restrictions)?;
         let portal = PortalKey::of(&claims);
-        let coalesces = claims.coalesce.then(|| principal(&claims));
         let expires = Instant::now() + left;
-        Ok(Grant { portal, document: claims.document, extra, upstream, coalesces, expires, bytes: jwt.len() })
+        Ok(Grant { portal, document: claims.document, extra, upstream, checks, expires, bytes: jwt.len() })
     }
 
     fn claims(&self, jwt: &str) -> Result<Claims, InvalidGrant> {
         let mut refused = InvalidGrant::Type;
         for key in &self.verifying {
             match decode::<Claims>(jwt, key, &self.validation) {
-                Ok(token) if token.header.typ.as_deref() == Some(TYPE) => return Ok(token.claims),
+                Ok(token) if token.header.typ.as_deref() == Some(token.claims.r#type()) => {
+                    return Ok(token.claims);
+                }
                 Ok(_) => refused = InvalidGrant::Type,
                 Err(error) => refused = InvalidGrant::Token(error),
             }

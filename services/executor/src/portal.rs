@@ -1,12 +1,14 @@
 //! A portal revision, compiled: its operations with the text that is sent for each. It calls nobody.
 
+mod within;
+
 use bytes::Bytes;
 use model::{
     Fault, Reason,
     document::{Operation, OperationKind},
     fault::Details,
     portal::ExtraVariables,
-    variables::coerce,
+    variables::{Coerced, coerce},
 };
 use proto::grant::{DocumentClaim, UnreadableClaim};
 use std::{borrow::Cow, collections::HashMap};
@@ -30,7 +32,6 @@ struct Prepared {
 const MAX_OPENINGS_BYTES: usize = 256 << 10;
 
 /// What is sent upstream.
-#[derive(Clone)]
 pub struct Sendable {
     /// The request's body.
     pub body: Bytes,
@@ -83,6 +84,10 @@ impl Portal {
     ) -> Result<Sendable, Fault> {
         let prepared = self.select(name).map_err(|fault| unreadable(variables).unwrap_or(fault))?;
         let coerced = coerce(&prepared.operation, extra, variables)?;
+        Ok(self.sendable(prepared, coerced))
+    }
+
+    fn sendable(&self, prepared: &Prepared, coerced: Coerced) -> Sendable {
         let opening = match &prepared.opening {
             Some(kept) => Cow::Borrowed(&**kept),
             None => Cow::Owned(opening(&prepared.operation, &self.fragments)),
@@ -91,7 +96,7 @@ impl Portal {
         body.extend_from_slice(opening.as_bytes());
         body.extend_from_slice(&coerced.json);
         body.push(b'}');
-        Ok(Sendable { body: body.into(), kind: prepared.operation.kind, ignored: coerced.ignored })
+        Sendable { body: body.into(), kind: prepared.operation.kind, ignored: coerced.ignored }
     }
 
     fn select(&self, name: Option<&str>) -> Result<&Prepared, Fault> {

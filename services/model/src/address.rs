@@ -8,7 +8,7 @@ mod forwarded;
 pub use forwarded::{Unparsable, reported_client};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 /// The most addresses and ranges in one list.
 pub const MAX_RANGES: usize = 1_000;
@@ -66,6 +66,22 @@ impl AllowedAddresses {
     pub fn within(&self, other: &Self) -> bool {
         let covered = |range: &IpNet| other.ranges.iter().any(|wider| wider.contains(range));
         other.ranges.is_empty() || (!self.ranges.is_empty() && self.ranges.iter().all(covered))
+    }
+
+    /// What both lists allow; nothing where no address is in both.
+    pub fn narrowed_by(&self, other: &Self) -> Option<Self> {
+        if self.ranges.is_empty() || other.ranges.is_empty() {
+            return Some(if other.ranges.is_empty() { self } else { other }.clone());
+        }
+        // Of two ranges, one lies within the other or they have nothing in common.
+        let within = |one: &[IpNet], other: &[IpNet]| -> BTreeSet<IpNet> {
+            one.iter().filter(|range| other.iter().any(|around| around.contains(*range))).copied().collect()
+        };
+        let mut ranges = within(&self.ranges, &other.ranges);
+        ranges.append(&mut within(&other.ranges, &self.ranges));
+        let words: Vec<String> = ranges.iter().map(IpNet::to_string).collect();
+        (!words.is_empty())
+            .then(|| Self { text: Some(words.join(" ")), ranges: ranges.into_iter().collect() })
     }
 
     /// The ranges, an address being a range of one; none where all are allowed.

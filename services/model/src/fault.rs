@@ -3,7 +3,8 @@
 //! What a caller may read (`reason`, `message`, `details`) and what the log may hold (`cause`) are
 //! different things. Transports are mapped at their own doors.
 
-use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
+use crate::restriction::Rule;
+use std::{borrow::Cow, error::Error, fmt, time::Duration};
 
 /// Anything that a fault may hide from its caller and show to the log.
 pub type Cause = Box<dyn Error + Send + Sync>;
@@ -46,6 +47,8 @@ reasons! {
     Forbidden = "FORBIDDEN",
     /// The caller's address is in none of the allowed ranges.
     IpNotAllowed = "IP_NOT_ALLOWED",
+    /// The token may do less than its portal, and not this.
+    TokenRestricted = "TOKEN_RESTRICTED",
     /// There is no such thing.
     NotFound = "NOT_FOUND",
     /// The route knows other methods.
@@ -142,21 +145,26 @@ pub enum Details {
     Operations(Vec<String>),
     /// Every bad variable.
     Variables(Vec<VariableFault>),
+    /// The rule of the token that the call breaks.
+    Restricted {
+        /// Which.
+        rule: Rule,
+        /// By which variable, where it is by one.
+        variable: Option<String>,
+    },
 }
 
 /// Why something could not be done.
 ///
-/// `Display` shows what the caller may read; the cause is the error's `source`, and copies share it.
-#[derive(Clone)]
+/// `Display` shows what the caller may read; the cause is the error's `source`.
 pub struct Fault(Box<Inner>);
 
-#[derive(Clone)]
 struct Inner {
     reason: Reason,
     message: Cow<'static, str>,
     details: Details,
     retry_after: Option<Duration>,
-    cause: Option<Arc<dyn Error + Send + Sync>>,
+    cause: Option<Cause>,
 }
 
 impl Fault {
@@ -164,6 +172,17 @@ impl Fault {
     pub fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
         let (details, retry_after, cause) = (Details::None, None, None);
         Self(Box::new(Inner { reason, message: message.into(), details, retry_after, cause }))
+    }
+
+    /// The token does not allow it, by `rule`.
+    pub fn restricted(rule: Rule, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Reason::TokenRestricted, message).with(Details::Restricted { rule, variable: None })
+    }
+
+    /// The token does not allow it, for what would become of `variable`.
+    pub fn restricted_variable(rule: Rule, variable: &str, message: impl Into<Cow<'static, str>>) -> Self {
+        let variable = Some(variable.to_owned());
+        Self::new(Reason::TokenRestricted, message).with(Details::Restricted { rule, variable })
     }
 
     /// Our own fault: the caller learns nothing, the log gets `cause`.
@@ -174,7 +193,7 @@ impl Fault {
     /// The same fault with a cause for the log.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Cause>) -> Self {
-        self.0.cause = Some(cause.into().into());
+        self.0.cause = Some(cause.into());
         self
     }
 

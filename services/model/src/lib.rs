@@ -14,6 +14,7 @@
 //! - **secret**: any text that must not be printed; a **credential** is the secret an upstream wants.
 //! - **grant**: the registry's signed word that a bearer may run one portal revision until then.
 //! - **user**: a person; a **member** of an organization where they have a **role** in it.
+//! - **restrictions**: what a token may do less than its portal would let it.
 //! - **upstream**: the GraphQL API that an organization's portals run against.
 //! - **fault**: why something could not be done, in words for its caller and a cause for the log.
 
@@ -27,6 +28,7 @@ pub mod key;
 pub mod organization;
 pub mod portal;
 pub mod prehashed;
+pub mod restriction;
 pub mod secret;
 pub mod slug;
 pub mod variables;
@@ -36,5 +38,6 @@ pub use bearer::{Bearer, BearerKind, Fingerprint};
 pub use email::Email;
 pub use fault::{Fault, Reason};
 pub use prehashed::Prehashed;
+pub use restriction::Restrictions;
 pub use secret::Secret;
 pub use slug::Slug;

@@ -15,6 +15,7 @@ mod organizations;
 mod portals;
 mod problems;
 mod reach;
+mod restrictions;
 mod revision;
 mod secrets;
 mod service;

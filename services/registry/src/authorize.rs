@@ -6,12 +6,12 @@
 use crate::{
     catalog::Catalog,
     grant::Signer,
-    record::{ExtraVariables, Organization, Portal, Token},
+    record::{Document, ExtraVariables, Organization, Portal, Restrictions, Token},
     store::Revision,
     table::Mortal,
     usage::Usage,
 };
-use model::{Bearer, BearerKind, Fault, Fingerprint, Reason, Secret};
+use model::{Bearer, BearerKind, Fault, Fingerprint, Reason, Secret, restriction::Rule};
 use proto::grant::{AUDIENCE, Claims, ISSUER, UpstreamClaim};
 use std::time::{Duration, SystemTime};
 
@@ -48,6 +48,7 @@ pub(crate) fn authorize(
         return Err(Fault::new(Reason::Forbidden, "the token is not good for this portal"));
     }
     let (issued_at, expires_at) = life(&token, now).ok_or_else(unauthenticated)?;
+    let (portal_revision, document) = runnable(catalog, &portal, &token)?;
     let claims = Claims {
         iss: ISSUER.to_owned(),
         aud: AUDIENCE.to_owned(),
@@ -55,16 +56,16 @@ pub(crate) fn authorize(
         exp: expires_at,
         organization: organization.uuid.to_string(),
         portal: portal.uuid.to_string(),
-        revision: portal.revision,
+        revision: portal_revision,
         token: token.uuid.to_string(),
-        document: catalog.document(&portal)?.into_claim(),
+        document: document.into_claim(),
         ignore_extra_variables: portal.extra_variables == ExtraVariables::Ignore,
-        coalesce: portal.coalesce,
         upstream: UpstreamClaim {
             url: organization.upstream_url.clone(),
             sealed: organization.upstream_sealed.clone(),
             timeout_ms: u64::from(organization.upstream_timeout_seconds) * 1_000,
         },
+        restrictions: token.restrictions.as_ref().and_then(Restrictions::claim),
     };
     let grant = signer.sign(&claims)?;
     usage.note(token.uuid, now.into());
@@ -95,6 +96,17 @@ fn holder(catalog: &Catalog, bearer: &str, now: SystemTime) -> Result<(Organizat
     let organization = catalog.organization(token.organization)?.ok_or_else(unauthenticated)?;
     let portal = catalog.portal(organization.uuid, token.portal)?.ok_or_else(unauthenticated)?;
     Ok((organization, portal, token))
+}
+
+/// What a token may run: the revision that it is pinned to, or else the live one.
+fn runnable(catalog: &Catalog, portal: &Portal, token: &Token) -> Result<(u64, Document), Fault> {
+    let pinned = token.restrictions.as_ref().and_then(|restrictions| restrictions.document_revision);
+    let Some(revision) = pinned else { return Ok((portal.revision, catalog.document(portal)?)) };
+    let gone = || {
+        let message = format!("the token may run revision {revision} alone, which the portal no longer has");
+        Fault::restricted(Rule::Revision, message)
+    };
+    Ok((revision, catalog.document_saved(portal.uuid, revision)?.ok_or_else(gone)?))
 }
 
 fn fingerprint(bearer: &str) -> Option<Fingerprint> {

@@ -112,8 +112,14 @@ impl Catalog {
 
     /// The live document of a portal.
     pub(crate) fn document(&self, portal: &Portal) -> Result<Document, ReadError> {
-        let key = table::document(portal.uuid, portal.document_revision);
-        self.read(&key)?.ok_or(ReadError::Missing { key })
+        let revision = portal.document_revision;
+        let missing = || ReadError::Missing { key: table::document(portal.uuid, revision) };
+        self.document_saved(portal.uuid, revision)?.ok_or_else(missing)
+    }
+
+    /// The document that was saved with a portal's revision.
+    pub(crate) fn document_saved(&self, portal: Uuid, revision: u64) -> Result<Option<Document>, ReadError> {
+        self.read(&table::document(portal, revision))
     }
 
     pub(crate) fn token(&self, fingerprint: &Fingerprint) -> Result<Option<Token>, ReadError> {

@@ -5,20 +5,16 @@ use model::{
     Fault, Secret,
     key::{Keyring, Purpose},
 };
-use proto::grant::{Claims, TYPE};
+use proto::grant::Claims;
 
 /// Signs grants with the first key.
-pub(crate) struct Signer {
-    header: Header,
-    key: EncodingKey,
-}
+pub(crate) struct Signer(EncodingKey);
 
 impl Signer {
     pub(crate) fn new(keyring: &Keyring) -> Self {
         let keys = keyring.keys(Purpose::Grant);
         let key = keys.raw().next().expect("a keyring has a key");
-        let header = Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::HS256) };
-        Self { header, key: EncodingKey::from_secret(key) }
+        Self(EncodingKey::from_secret(key))
     }
 
     /// Signs `claims`.
@@ -27,6 +23,7 @@ impl Signer {
     ///
     /// INTERNAL, where the claims have no JSON text.
     pub(crate) fn sign(&self, claims: &Claims) -> Result<Secret, Fault> {
-        encode(&self.header, claims, &self.key).map(Secret::new).map_err(Fault::internal)
+        let header = Header { typ: Some(claims.r#type().to_owned()), ..Header::new(Algorithm::HS256) };
+        encode(&header, claims, &self.0).map(Secret::new).map_err(Fault::internal)
     }
 }

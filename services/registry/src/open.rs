@@ -155,8 +155,12 @@ pub async fn open(config: Config) -> Result<Opened, OpenError> {
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
     let (path, keys) = (config.data_dir.join(STORE), config.keyring.keys(Purpose::Store));
-    let verified_first = table::VERIFIED_FIRST;
-    let options = Options { minimum_free: config.min_free_bytes, verified_first, ..Options::default() };
+    let options = Options {
+        minimum_free: config.min_free_bytes,
+        verified_first: table::VERIFIED_FIRST,
+        counted: table::LISTS,
+        ..Options::default()
+    };
     let opened = tokio::task::spawn_blocking(move || SledStore::open(&path, keys, options)).await;
     let store = opened.map_err(|error| OpenError::Read(error.to_string()))??;
     Ok(Arc::new(store))

@@ -219,14 +219,19 @@ impl RegistryService for Registry {
 impl From<Authorization> for AuthorizeResponse {
     fn from(authorization: Authorization) -> Self {
         let Authorization { grant, expires_at, organization, portal, token, revision } = authorization;
-        let allowed = portal.allowed_ip_addresses.as_deref().unwrap_or_default();
+        let words =
+            |text: Option<&str>| text.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+        let restrictions = token.restrictions.as_ref();
         Self {
             grant: grant.expose().to_owned(),
             expires_at: Some(time::write(expires_at)),
             organization_uuid: organization.uuid.to_string(),
             portal_uuid: portal.uuid.to_string(),
             token_uuid: token.uuid.to_string(),
-            allowed_ip_addresses: allowed.split_whitespace().map(str::to_owned).collect(),
+            allowed_ip_addresses: words(portal.allowed_ip_addresses.as_deref()),
+            token_allowed_ip_addresses: words(
+                restrictions.and_then(|restrictions| restrictions.allowed_ip_addresses.as_deref()),
+            ),
             rate_limit_per_minute: organization.rate_limit_per_minute,
             store_revision: revision,
             timeout_ms: organization.upstream_timeout_seconds.saturating_mul(1_000),

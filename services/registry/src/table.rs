@@ -45,8 +45,22 @@ pub(crate) const MEMBERSHIP_ENDS: u8 = b'n';
 /// What has ended, by kind and UUID.
 pub(crate) const ENDS: u8 = b'X';
 
-/// What takes rights away or belongs to the operator: never served before all of it is known to be there.
-pub(crate) const VERIFIED_FIRST: &[u8] = &[ENDS, ORGANIZATIONS, ORGANIZATION_SLUGS, ACCESS_TOKENS, OPERATOR];
+/// What takes rights away, and what says who manages: never served before all of it is known to be there.
+pub(crate) const VERIFIED_FIRST: &[u8] = &[
+    ENDS,
+    MEMBERSHIP_ENDS,
+    MEMBERSHIPS,
+    PLACES,
+    USERS,
+    USER_EMAILS,
+    ACCESS_TOKENS,
+    OPERATOR,
+    ORGANIZATIONS,
+    ORGANIZATION_SLUGS,
+];
+
+/// What is listed a page at a time, however much there is.
+pub(crate) const LISTS: &[u8] = &[ORGANIZATIONS, USERS, MEMBERSHIPS, PORTALS, AUDIT_EVENTS];
 
 /// What can end for ever.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

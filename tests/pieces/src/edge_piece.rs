@@ -84,6 +84,7 @@ impl RegistryService for Granting {
             rate_limit_per_minute: 1_000_000,
             store_revision: 1,
             timeout_ms: 30_000,
+            ..v1::AuthorizeResponse::default()
         }))
     }
 

@@ -35,7 +35,9 @@ fn error(reason: Reason) -> &'static str {
         Reason::UnsupportedGrantType => "unsupported_grant_type",
         Reason::AuthorizationPending => "authorization_pending",
         Reason::SlowDown | Reason::RateLimited => "slow_down",
-        Reason::AccessDenied | Reason::Forbidden | Reason::IpNotAllowed => "access_denied",
+        Reason::AccessDenied | Reason::Forbidden | Reason::IpNotAllowed | Reason::TokenRestricted => {
+            "access_denied"
+        }
         Reason::ExpiredToken => "expired_token",
         Reason::Overloaded
         | Reason::RegistryUnavailable

@@ -199,12 +199,8 @@ impl Authorizer {
             portal: uuid(&answer.portal_uuid, "portal_uuid")?,
             token: uuid(&answer.token_uuid, "token_uuid")?,
         };
-        let allowed = match answer.allowed_ip_addresses.as_slice() {
-            [] => AllowedAddresses::default(),
-            // Unreadable ranges let nobody in: better no grant than one without its restriction.
-            ranges => AllowedAddresses::parse(&ranges.join(" "))
-                .map_err(|_| UnreadableAnswer::Field("allowed_ip_addresses"))?,
-        };
+        let allowed = addresses(&answer.allowed_ip_addresses, "allowed_ip_addresses")?.unwrap_or_default();
+        let token_allowed = addresses(&answer.token_allowed_ip_addresses, "token_allowed_ip_addresses")?;
         let expires_at = answer.expires_at.and_then(proto::time::read);
         let expires_at = expires_at.ok_or(UnreadableAnswer::Field("expires_at"))?;
         let life = expires_at.duration_since(SystemTime::now()).unwrap_or_default().min(LONGEST_LIFE);
@@ -217,6 +213,7 @@ impl Authorizer {
             grant: Arc::new(SignedGrant::new(Secret::new(answer.grant))),
             subjects,
             allowed,
+            token_allowed,
             rate_limit: answer.rate_limit_per_minute,
             window,
             timeout,
@@ -226,6 +223,15 @@ impl Authorizer {
             withdrawn: AtomicBool::new(false),
         })
     }
+}
+
+/// Ranges that the registry told; nothing where it told none.
+fn addresses(ranges: &[String], field: &'static str) -> Result<Option<AllowedAddresses>, UnreadableAnswer> {
+    if ranges.is_empty() {
+        return Ok(None);
+    }
+    // Unreadable ranges let nobody in: better no grant than one without its restriction.
+    AllowedAddresses::parse(&ranges.join(" ")).map(Some).map_err(|_| UnreadableAnswer::Field(field))
 }
 
 /// A question on its way; however it ends, the next one can be asked.

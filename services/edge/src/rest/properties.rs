@@ -129,6 +129,27 @@ impl Properties {
         self.headers(name).map(|texts| texts.headers).unwrap_or_default()
     }
 
+    /// A list of names, at least one.
+    pub(super) fn names(&mut self, name: &str) -> Option<Vec<String>> {
+        self.take(name, "a list of at least one string", |text| {
+            serde_json::from_str(text).ok().filter(|names: &Vec<String>| !names.is_empty())
+        })
+    }
+
+    /// An object of objects, each read by `read` from its members, whose values stay as they are written.
+    pub(super) fn objects<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        read: impl Fn(String, Vec<(String, Box<RawValue>)>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        self.take(name, expected, |text| {
+            let objects: Entries = serde_json::from_str(text).ok()?;
+            let members = |text: &RawValue| Some(serde_json::from_str::<Entries>(text.get()).ok()?.0);
+            objects.0.into_iter().map(|(name, object)| read(name, members(&object)?)).collect()
+        })
+    }
+
     /// A time.
     pub(super) fn time(&mut self, name: &str) -> Option<Timestamp> {
         self.read(name, "a time such as 2026-08-26T03:22:45.555Z", |value| {

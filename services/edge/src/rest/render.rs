@@ -1,8 +1,10 @@
 //! What the registry says, as the JSON of the contract: its fields in its order, nulls written out.
 
 mod people;
+mod token;
 
 pub(super) use people::{AccessToken, Member, PresentedToken, Role};
+pub(super) use token::{PortalSecret, Token};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use proto::{
@@ -246,9 +248,6 @@ pub(super) struct Portal {
     /// What of the document is allowed and hardly meant.
     #[schema(examples("the variable `$branch` is declared and never used, at line 1, column 30"))]
     warnings: Vec<String>,
-    /// Whether identical queries in flight of one token share an answer.
-    #[schema(examples(false))]
-    coalesce: bool,
     /// Its first token, in the answer that made it alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, examples("ptk_…"))]
@@ -276,89 +275,7 @@ impl Portal {
             url,
             operations: portal.operations.into_iter().map(Operation::from).collect(),
             warnings: portal.warnings,
-            coalesce: portal.coalesce,
             token,
-        }
-    }
-}
-
-/// A token of a portal; itself only in the answer that made it.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Token {
-    #[schema(format = "uuid", examples("018f3c2e-7d2a-7c1b-9b0e-2f6a4d5c8e10"))]
-    uuid: String,
-    /// What it is for.
-    #[schema(required, examples("Nightly builds"))]
-    description: Option<String>,
-    #[schema(examples("service"))]
-    kind: String,
-    #[schema(required, format = DateTime, examples("2026-08-26T03:22:45.555Z"))]
-    created_at: Option<String>,
-    /// Null where no user made it.
-    #[schema(required)]
-    created_by: Option<User>,
-    /// When it ends by itself; null for never.
-    #[schema(required, format = DateTime, examples("2027-08-26T00:00:00.000Z"))]
-    expires_at: Option<String>,
-    #[schema(required, format = DateTime, examples("2026-08-27T12:00:00.000Z"))]
-    last_used_at: Option<String>,
-    /// The token itself, in the answer that made it alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, examples("ptk_…"))]
-    token: Option<String>,
-}
-
-impl Token {
-    pub(super) fn new(token: v1::PortalToken, itself: Option<String>) -> Self {
-        Self {
-            uuid: token.uuid,
-            description: token.description,
-            kind: token.kind,
-            created_at: time(token.created_at),
-            created_by: token.created_by.map(User::from),
-            expires_at: time(token.expires_at),
-            last_used_at: time(token.last_used_at),
-            token: itself,
-        }
-    }
-}
-
-/// A secret of a portal; itself only in the answer that made it.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Secret)]
-pub(super) struct PortalSecret {
-    #[schema(format = "uuid", examples("018f3c2e-7d2a-7c1b-9b0e-2f6a4d5c8e10"))]
-    uuid: String,
-    /// What it is for.
-    #[schema(required, examples("Build agents"))]
-    description: Option<String>,
-    #[schema(required, format = DateTime, examples("2026-08-26T03:22:45.555Z"))]
-    created_at: Option<String>,
-    /// Null where no user made it.
-    #[schema(required)]
-    created_by: Option<User>,
-    /// When it ends by itself; null for never.
-    #[schema(required, format = DateTime, examples("2027-08-26T00:00:00.000Z"))]
-    expires_at: Option<String>,
-    /// When it was last exchanged for a token.
-    #[schema(required, format = DateTime, examples("2026-08-27T12:00:00.000Z"))]
-    last_used_at: Option<String>,
-    /// The secret itself, in the answer that made it alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, examples("pts_…"))]
-    secret: Option<String>,
-}
-
-impl PortalSecret {
-    pub(super) fn new(secret: v1::PortalSecret, itself: Option<String>) -> Self {
-        Self {
-            uuid: secret.uuid,
-            description: secret.description,
-            created_at: time(secret.created_at),
-            created_by: secret.created_by.map(User::from),
-            expires_at: time(secret.expires_at),
-            last_used_at: time(secret.last_used_at),
-            secret: itself,
         }
     }
 }

@@ -98,6 +98,7 @@ impl Property for Option<ExtraVariables> {
 
 optional! {
     String: text,
+    Vec<String>: names,
     OptionalText: clearable_text,
     bool: boolean,
     u32: whole_number,

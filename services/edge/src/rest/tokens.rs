@@ -4,6 +4,7 @@ use super::{
     Answered, Asked, answered,
     describe::Described,
     insert, json, no_content, page, portals, present, render,
+    restrictions::{Revision, Variables, restrictions},
     route::{Noun, Route},
     sent::sent,
 };
@@ -25,6 +26,15 @@ sent! {
         /// When it ends by itself.
         #[schema(value_type = Option<String>, format = DateTime, examples("2027-08-26T00:00:00.000Z"))]
         expires_at: Option<Timestamp>,
+        /// The operations that it may run, at least one; all where they are not given.
+        #[schema(min_items = 1, examples("triggerBuild"))]
+        operations: Option<Vec<String>>,
+        #[schema(schema_with = Variables::schema)]
+        variables: Option<Variables>,
+        /// From where it may be called, within the portal's own: addresses and CIDR ranges, separated by spaces.
+        #[schema(examples("192.0.2.1/32 198.51.100.0/24"))]
+        allowed_ip_addresses: Option<String>,
+        revision: Option<Revision>,
     }
 }
 
@@ -61,6 +71,7 @@ async fn create(asked: Asked, sent: NewToken) -> Answered {
         portal: asked.slug(1),
         description: sent.description,
         expires_at: sent.expires_at,
+        restrictions: restrictions(sent.operations, sent.variables, sent.allowed_ip_addresses, sent.revision),
     };
     let created = answered(asked.registry().create_portal_token(asked.message(request))).await?;
     let token = present(created.portal_token)?;

@@ -6,6 +6,7 @@ use http::{Method, Request, StatusCode};
 use model::{
     Fault, Reason,
     fault::{Details, PathSegment, VariableFault},
+    restriction::Rule,
 };
 use std::{future::ready, time::Duration};
 
@@ -196,6 +197,33 @@ async fn addresses_outside_of_the_ranges_are_refused() {
 }
 
 #[tokio::test]
+async fn the_tokens_ranges_hold_besides_the_portals() {
+    let stage = Stage::open();
+    stage.registry.grant(|grant| {
+        grant.allowed_ip_addresses = vec!["192.0.2.0/24".to_owned()];
+        grant.token_allowed_ip_addresses = vec!["192.0.2.1".to_owned(), "198.51.100.1".to_owned()];
+    });
+    for (peer, code) in [
+        ("192.0.2.1:1", ""),
+        ("192.0.2.2:1", "TOKEN_RESTRICTED"),
+        ("198.51.100.1:1", "IP_NOT_ALLOWED"),
+        ("203.0.113.1:1", "IP_NOT_ALLOWED"),
+    ] {
+        let mut request = stage.request(Method::POST, PATH, "{}");
+        request.extensions_mut().insert(peer.parse::<std::net::SocketAddr>().unwrap());
+        let reply = stage.ask(request).await;
+        match code {
+            "" => assert_eq!(reply.status.as_u16(), 200),
+            code => reply.assert_fault(403, code),
+        }
+        if code == "TOKEN_RESTRICTED" {
+            assert!(reply.text().contains(r#""rule":"allowed_ip_addresses""#), "{}", reply.text());
+        }
+    }
+    assert_eq!(stage.executor.calls().len(), 1);
+}
+
+#[tokio::test]
 async fn an_organization_has_so_many_calls_in_a_window() {
     let stage = Stage::open();
     stage.registry.grant(|grant| grant.rate_limit_per_minute = 2);
@@ -268,6 +296,7 @@ async fn every_reason_has_its_status_and_its_word() {
             Reason::OperationNameRequired => (422, "OPERATION_NAME_REQUIRED"),
             Reason::OperationNotFound => (422, "OPERATION_NOT_FOUND"),
             Reason::VariablesInvalid => (422, "VARIABLES_INVALID"),
+            Reason::TokenRestricted => (403, "TOKEN_RESTRICTED"),
             Reason::UpstreamUnreachable => (502, "UPSTREAM_UNREACHABLE"),
             Reason::UpstreamUnauthorized => (502, "UPSTREAM_UNAUTHORIZED"),
             Reason::UpstreamError => (502, "UPSTREAM_ERROR"),
@@ -305,6 +334,11 @@ async fn a_fault_says_what_can_be_done_about_it() {
     assert_eq!(
         reply.text(),
         r#"{"errors":[{"message":"no","extensions":{"code":"OPERATION_NOT_FOUND","operations":["a","b"]}}]}"#
+    );
+    stage.executor.fail(|| Fault::restricted_variable(Rule::Variables, "branch", "no"));
+    assert_eq!(
+        stage.invoke("{}").await.text(),
+        r#"{"errors":[{"message":"no","extensions":{"code":"TOKEN_RESTRICTED","rule":"variables","variable":"branch"}}]}"#
     );
     stage.executor.fail(|| {
         let path = vec![PathSegment::Key("tags".to_owned()), PathSegment::Index(1)];

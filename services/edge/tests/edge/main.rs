@@ -12,6 +12,7 @@ mod exchange;
 mod invocation;
 mod limits;
 mod members;
+mod narrowed;
 mod openapi;
 mod quotas;
 mod rest;

@@ -8,7 +8,7 @@ use proto::registry::v1;
 use std::time::{Duration, SystemTime};
 
 const PORTALS: &str = "/v2/organizations/my-organization/portals";
-const ONE: &str = "/v2/organizations/my-organization/portals/trigger-main-build";
+pub(crate) const ONE: &str = "/v2/organizations/my-organization/portals/trigger-main-build";
 
 fn at(ms: u64) -> Option<proto::time::Timestamp> {
     Some(proto::time::write(SystemTime::UNIX_EPOCH + Duration::from_millis(ms)))
@@ -45,7 +45,6 @@ fn portal() -> v1::Portal {
         }],
         warnings: vec!["w".to_owned()],
         organization_slug: "my-organization".to_owned(),
-        coalesce: false,
     }
 }
 
@@ -61,11 +60,11 @@ const PORTAL_JSON: &str = concat!(
     r#""updated_at":"2026-08-26T03:22:45.000Z","revision":3,"#,
     r#""url":"https://portals.example/organizations/my-organization/portals/trigger-main-build","#,
     r#""operations":[{"name":"triggerBuild","kind":"mutation","#,
-    r#""variables":[{"name":"pipelineID","type":"ID!","required":true}]}],"warnings":["w"],"coalesce":false"#,
+    r#""variables":[{"name":"pipelineID","type":"ID!","required":true}]}],"warnings":["w"]"#,
 );
 
 /// A stage whose registry knows the token and gives it every scope.
-fn stage() -> Stage {
+pub(crate) fn stage() -> Stage {
     let stage = Stage::open();
     stage.registry.answer("describe_access_token", |_: &v1::DescribeAccessTokenRequest| {
         Ok(v1::DescribeAccessTokenResponse {
@@ -80,11 +79,11 @@ fn stage() -> Stage {
     stage
 }
 
-async fn send(stage: &Stage, method: Method, path: &str, body: &str) -> Reply {
+pub(crate) async fn send(stage: &Stage, method: Method, path: &str, body: &str) -> Reply {
     stage.ask(stage.request(method, path, body.to_owned())).await
 }
 
-fn message(reply: &Reply) -> String {
+pub(crate) fn message(reply: &Reply) -> String {
     assert_eq!(reply.json().as_object().unwrap().len(), 1);
     reply.json()["message"].as_str().unwrap().to_owned()
 }
@@ -135,17 +134,15 @@ async fn a_portal_is_made_and_its_token_told_once() {
 #[tokio::test]
 async fn a_change_says_what_stays_and_what_is_cleared() {
     let stage = stage();
-    let body = r#"{"description":null,"allowed_ip_addresses":"10.0.0.0/8","coalesce":true}"#;
+    let body = r#"{"description":null,"allowed_ip_addresses":"10.0.0.0/8"}"#;
     assert_eq!(send(&stage, Method::PUT, ONE, body).await.status.as_u16(), 200);
     let (asked, _) = stage.registry.asked::<v1::UpdatePortalRequest>("update_portal").unwrap();
     assert_eq!((asked.name, asked.query, asked.user_invokable, asked.if_revision), (None, None, None, None));
-    assert_eq!(asked.coalesce, Some(true));
     assert_eq!(asked.description.unwrap().value, None);
     assert_eq!(asked.allowed_ip_addresses.unwrap().value.as_deref(), Some("10.0.0.0/8"));
     for (body, problem) in [
         (r#"{"name":null}"#, "name must be a string"),
         (r#"{"name":1,"user_invokable":"x"}"#, "name must be a string, user_invokable must be true or false"),
-        (r#"{"coalesce":null}"#, "coalesce must be true or false"),
         (r#"{"extra_variables":"drop"}"#, "extra_variables must be \"reject\" or \"ignore\""),
     ] {
         let reply = send(&stage, Method::PUT, ONE, body).await;
@@ -222,6 +219,7 @@ async fn tokens_are_listed_made_and_revoked() {
         created_by: None,
         expires_at: at(1_787_714_565_555),
         last_used_at: None,
+        restrictions: None,
     };
     stage.registry.answer("list_portal_tokens", move |_: &v1::ListPortalTokensRequest| {
         Ok(v1::ListPortalTokensResponse { tokens: vec![token()], total: 1 })

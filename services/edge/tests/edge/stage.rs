@@ -213,6 +213,7 @@ pub(crate) fn granted() -> v1::AuthorizeResponse {
         rate_limit_per_minute: 200,
         store_revision: 10,
         timeout_ms: 30_000,
+        ..v1::AuthorizeResponse::default()
     }
 }
 

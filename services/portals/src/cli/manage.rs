@@ -191,15 +191,12 @@ pub(crate) struct PortalProperties {
     /// What becomes of variables that nobody declared
     #[arg(long, value_name = "RULE")]
     pub(crate) extra_variables: Option<ExtraVariables>,
-    /// Whether identical queries in flight of one token share an answer [default of a new one: false]
-    #[arg(long, value_name = "BOOL")]
-    pub(crate) coalesce: Option<bool>,
 }
 
 /// `portals token`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  portals token create my-organization trigger-main-build --description ci\n  portals token exchange my-organization trigger-main-build --client-id 0190d3f2-… --client-secret-file secret\n  portals token revoke my-organization trigger-main-build 0190d3f2-…"
+    after_help = "Examples:\n  portals token create my-organization trigger-main-build --description ci\n  portals token create my-organization trigger-main-build --fix commit=HEAD --check 'branch={\"pattern\":\"^release/\"}' --pin\n  portals token exchange my-organization trigger-main-build --client-id 0190d3f2-… --client-secret-file secret\n  portals token revoke my-organization trigger-main-build 0190d3f2-…"
 )]
 pub(crate) struct Token {
     #[command(flatten)]
@@ -223,6 +220,8 @@ pub(crate) enum TokenAction {
         /// When it ends, such as 2027-01-31T12:00:00Z [default: never]
         #[arg(long, value_name = "TIME")]
         expires_at: Option<String>,
+        #[command(flatten)]
+        restrictions: Restrictions,
     },
     /// Lists the tokens of a portal, without the tokens themselves
     List {
@@ -272,6 +271,26 @@ pub(crate) enum AuditAction {
         #[arg(long, value_name = "HASH")]
         head: Option<String>,
     },
+}
+
+/// What a token is to do less than its portal.
+#[derive(Args, Debug)]
+pub(crate) struct Restrictions {
+    /// An operation that it may run, and no other; may be given several times [default: all]
+    #[arg(long = "operation", value_name = "NAME")]
+    pub(crate) operations: Vec<String>,
+    /// A variable that callers can neither send nor override: NAME=TEXT, or NAME:=JSON; may be given several times
+    #[arg(long = "fix", value_name = "NAME=TEXT")]
+    pub(crate) fixed: Vec<String>,
+    /// A variable whose value must be valid against a JSON Schema: NAME=SCHEMA; may be given several times
+    #[arg(long = "check", value_name = "NAME=SCHEMA")]
+    pub(crate) checked: Vec<String>,
+    /// From where it may be called, within the portal's own: addresses and CIDR ranges, separated by spaces
+    #[arg(long, value_name = "ADDRESSES")]
+    pub(crate) allowed_ip_addresses: Option<String>,
+    /// Keeps it to the revision of the document that is live now
+    #[arg(long)]
+    pub(crate) pin: bool,
 }
 
 /// `portals invoke`.

@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use model::{Secret, fault::Chain};
 use serde_json::{Value, value::RawValue};
 use std::{
+    fmt::Display,
     io::{self, IsTerminal, Write},
     pin::pin,
     time::Duration,
@@ -136,15 +137,15 @@ impl Api {
     }
 
     /// Sends a request of the management API; anything but a success is a failure with the API's own message, or
-    /// after the API's JSON where that is wanted.
+    /// after the API's JSON where that is wanted. The body shows as JSON.
     pub(crate) async fn manage(
         &self,
         method: Method,
         path: &str,
         headers: &[(header::HeaderName, String)],
-        body: Option<&Value>,
+        body: Option<&(dyn Display + Sync)>,
     ) -> Result<Reply, Failure> {
-        let body = body.map(Value::to_string);
+        let body = body.map(ToString::to_string);
         let mut reply = self.send(method.clone(), path, headers, body.clone()).await?;
         // Nothing was done: whoever reads a long list may go on with it in the next minute.
         while let Some(wait) = reply.wait() {

@@ -42,7 +42,7 @@ fn variables(whole: Option<&str>, single: &[String]) -> Result<String, Failure> 
     let mut all: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&whole)
         .map_err(|error| Failure::usage(format!("--variables: expected a JSON object: {error}")))?;
     for argument in single {
-        let (name, value) = variable(argument)?;
+        let (name, value) = variable("--var", argument)?;
         match all.entry(name) {
             Entry::Vacant(place) => place.insert(value),
             Entry::Occupied(place) => {
@@ -53,16 +53,16 @@ fn variables(whole: Option<&str>, single: &[String]) -> Result<String, Failure> 
     serde_json::to_string(&all).map_err(|error| Failure::internal(error.to_string()))
 }
 
-/// Reads `NAME=TEXT` or `NAME:=JSON`.
-fn variable(argument: &str) -> Result<(String, Box<RawValue>), Failure> {
+/// Reads `NAME=TEXT` or `NAME:=JSON`, which `flag` was given with.
+pub(crate) fn variable(flag: &str, argument: &str) -> Result<(String, Box<RawValue>), Failure> {
     let Some((name, value)) = argument.split_once('=') else {
-        return Err(Failure::usage("--var: expected NAME=TEXT or NAME:=JSON"));
+        return Err(Failure::usage(format!("{flag}: expected NAME=TEXT or NAME:=JSON")));
     };
     let (name, value) = match name.strip_suffix(':') {
         Some(name) => (name, RawValue::from_string(value.to_owned())),
         None => (name, serde_json::value::to_raw_value(value)),
     };
-    let value = value.map_err(|error| Failure::usage(format!("--var: `{name}`: expected JSON: {error}")))?;
+    let value = value.map_err(|error| Failure::usage(format!("{flag}: `{name}`: expected JSON: {error}")))?;
     Ok((name.to_owned(), value))
 }
 

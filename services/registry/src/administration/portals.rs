@@ -61,7 +61,7 @@ impl Administration<'_> {
             draft.put(table::portal(portal.organization, portal.uuid), &portal);
             draft.put(table::document(portal.uuid, portal.document_revision), &document);
             let made = (portal.created_at_ms, created_by);
-            let (bearer, token) = super::tokens::mint(&mut draft, &portal, None, None, made);
+            let (bearer, token) = super::tokens::mint(&mut draft, &portal, None, (None, None), made);
             let mut data = described(&portal);
             data.insert("token".to_owned(), json!(token.uuid));
             let happening = Happening {
@@ -203,7 +203,6 @@ impl<'a> Changes<'a> {
             updated_at_ms: Moment::now(),
             revision,
             document_revision: if document.is_some() { revision } else { before.document_revision },
-            coalesce: request.coalesce.unwrap_or(before.coalesce),
             ..before.clone()
         };
         (portal, document)
@@ -238,7 +237,6 @@ async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), 
         revision: 1,
         document_revision: 1,
         created_by: None,
-        coalesce: request.coalesce.unwrap_or_default(),
     };
     Ok((portal, document))
 }
@@ -274,7 +272,6 @@ fn described(portal: &Portal) -> Map<String, Value> {
     note("allowed_ip_addresses", json!(audited(portal.allowed_ip_addresses.as_deref())));
     note("user_invokable", json!(portal.user_invokable));
     note("extra_variables", json!(portal.extra_variables));
-    note("coalesce", json!(portal.coalesce));
     note("document_revision", json!(portal.document_revision));
     data
 }

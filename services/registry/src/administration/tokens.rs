@@ -3,13 +3,14 @@
 use super::{
     Administration,
     problems::{Problems, invalid},
+    restrictions::Wanted,
     wire,
 };
 use crate::{
     caller::Caller,
     catalog::{Listed, Window},
     change::{Draft, Happening, Plan},
-    record::{End, Mark, Moment, Portal, Token, TokenKind},
+    record::{End, Mark, Moment, Portal, Restrictions, Token, TokenKind},
     table::{self, Mortal},
 };
 use model::{Bearer, BearerKind, Fault, Reason};
@@ -26,7 +27,7 @@ pub(crate) fn mint(
     draft: &mut Draft,
     portal: &Portal,
     description: Option<String>,
-    expires_at: Option<Moment>,
+    (expires_at, restrictions): (Option<Moment>, Option<Restrictions>),
     (now, created_by): (Moment, Option<Uuid>),
 ) -> (Bearer, Token) {
     let bearer = Bearer::generate(BearerKind::PortalToken);
@@ -42,6 +43,7 @@ pub(crate) fn mint(
         secret: None,
         trusted_issuer: None,
         created_by,
+        restrictions,
     };
     draft.put(table::token(&fingerprint), &token);
     draft.put(table::token_order(portal.uuid, token.uuid), &Mark { fingerprint });
@@ -75,10 +77,12 @@ impl Administration<'_> {
         problems.check_description(request.description.as_deref());
         let now = SystemTime::now();
         let expires_at = problems.read_end(request.expires_at, now);
+        let wanted = Wanted::read(&mut problems, request.restrictions);
         problems.verdict()?;
         let plan = || {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
             let portal = self.portal(&request.organization, &request.portal)?;
+            let restrictions = wanted.of(&portal, self.catalog.document(&portal)?)?;
             let all = Window { skip: 0, limit: MAX_TOKENS };
             let listed = self.catalog.tokens(portal.uuid, all, MAX_TOKENS)?.items;
             let (expired, live): (Vec<_>, Vec<_>) =
@@ -93,13 +97,22 @@ impl Administration<'_> {
                 draft.delete(table::token_order(portal.uuid, token.uuid));
             }
             let description = request.description.clone();
-            let (bearer, token) =
-                mint(&mut draft, &portal, description, expires_at, (now.into(), caller.user_uuid()));
-            let data = json!({
+            let restrictions = restrictions.as_ref().map(Restrictions::from);
+            let mut data = json!({
                 "portal": {"uuid": portal.uuid, "slug": portal.slug},
-                "kind": token.kind,
+                "kind": TokenKind::Service,
                 "expires_at": expires_at.and_then(|at| time::text(at.into())),
             });
+            if let (Some(restrictions), Some(data)) = (&restrictions, data.as_object_mut()) {
+                data.insert("restrictions".to_owned(), json!(restrictions));
+            }
+            let (bearer, token) = mint(
+                &mut draft,
+                &portal,
+                description,
+                (expires_at, restrictions),
+                (now.into(), caller.user_uuid()),
+            );
             let happening = Happening {
                 r#type: "PORTAL_TOKEN_CREATED",
                 subject: "portal_token",
@@ -181,7 +194,9 @@ mod tests {
             let mut draft = Draft::of(administration.catalog, "acme")?;
             let portal = administration.portal("acme", "viewer")?;
             let now = Moment::now();
-            let mint = |end: &SystemTime| mint(&mut draft, &portal, None, Some((*end).into()), (now, None)).0;
+            let mint = |end: &SystemTime| {
+                mint(&mut draft, &portal, None, (Some((*end).into()), None), (now, None)).0
+            };
             let bearers: Vec<_> = ends.iter().map(mint).collect();
             let happening = Happening {
                 r#type: "PORTAL_TOKEN_CREATED",
@@ -199,8 +214,8 @@ mod tests {
         v1::CreatePortalTokenRequest {
             organization: "acme".to_owned(),
             portal: "viewer".to_owned(),
-            description: None,
             expires_at: expires_at.map(time::write),
+            ..Default::default()
         }
     }
 

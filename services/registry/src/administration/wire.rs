@@ -1,5 +1,6 @@
 //! Records as messages.
 
+use super::restrictions;
 use crate::{
     caller::Caller,
     record::{
@@ -54,7 +55,6 @@ pub(crate) fn portal(
         operations: document.operations.into_iter().map(operation).collect(),
         warnings: document.warnings,
         organization_slug,
-        coalesce: portal.coalesce,
     }
 }
 
@@ -85,6 +85,7 @@ pub(crate) fn token(
         created_by,
         expires_at: token.expires_at_ms.map(|at| time::write(at.into())),
         last_used_at: last_used_at.map(|at| time::write(at.into())),
+        restrictions: token.restrictions.map(restrictions::told),
     }
 }
 

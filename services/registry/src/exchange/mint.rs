@@ -84,6 +84,7 @@ pub(super) fn mint(
         secret: secret.map(|secret| secret.uuid),
         trusted_issuer,
         created_by: None,
+        restrictions: None,
     };
     draft.put(table::token(&fingerprint), &token);
     draft.put(table::ephemeral_order(portal.uuid, token.uuid), &Mark { fingerprint });

@@ -1,3 +1,5 @@
+//! What of an issuer is believed, and what is not.
+
 use super::{
     issuing::{ISSUER, Published, Signing, claims},
     *,

@@ -1,6 +1,6 @@
 //! Tokens of portals as they lie in the store; that one was revoked lies beside it.
 
-use super::Moment;
+use super::{Moment, Restrictions};
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 use uuid::Uuid;
@@ -26,6 +26,9 @@ pub(crate) struct Token {
     /// The user who made it, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) created_by: Option<Uuid>,
+    /// What it may do less than its portal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) restrictions: Option<Restrictions>,
 }
 
 /// How a token came to be, and what it lasts for.

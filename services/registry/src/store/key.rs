@@ -70,6 +70,16 @@ impl KeyRange {
         }
     }
 
+    /// What of it comes from `key` on.
+    #[must_use]
+    pub(super) fn from(mut self, key: &Key) -> Self {
+        match &self.from {
+            Bound::Included(from) | Bound::Excluded(from) if key <= from => {}
+            _ => self.from = Bound::Included(key.clone()),
+        }
+        self
+    }
+
     /// What of it comes after `key`.
     #[must_use]
     pub fn after(mut self, key: &Key) -> Self {
@@ -89,6 +99,18 @@ impl KeyRange {
             _ => self.to = Bound::Excluded(key.clone()),
         }
         self
+    }
+
+    /// The table that all of it lies in, if it does.
+    pub(super) fn table_of(&self) -> Option<u8> {
+        let (Bound::Included(from) | Bound::Excluded(from)) = &self.from else { return None };
+        let within = match (&self.to, Self::table(from.table()).to) {
+            (Bound::Included(to), Bound::Excluded(end)) => *to < end,
+            (Bound::Excluded(to), Bound::Excluded(end)) => *to <= end,
+            (Bound::Unbounded, end) => end == Bound::Unbounded,
+            (Bound::Included(_) | Bound::Excluded(_), Bound::Included(_) | Bound::Unbounded) => true,
+        };
+        within.then(|| from.table())
     }
 
     /// Whether `key` lies in it.

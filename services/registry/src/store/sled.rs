@@ -6,10 +6,12 @@
 //! Reads look through what is being committed at what is durable.
 
 mod anchor;
+mod background;
 mod committer;
 mod head;
 mod log;
 mod open;
+mod ranks;
 mod record;
 mod scrub;
 mod verify;
@@ -20,7 +22,7 @@ mod watchdog;
 pub use self::committer::Failure;
 pub use self::open::{OpenError, Options};
 
-use self::{committer::Request, scrub::Scrubber, view::View, volume::Volume};
+use self::{background::Background, committer::Request, scrub::Scrub, view::View, volume::Volume};
 use super::{
     BATCH_BYTES, Batch, CommitError, Entry, KEY_BYTES, Key, Revision, Scan, Store, StoreError, Watch,
 };
@@ -47,7 +49,8 @@ pub struct SledStore {
     // The order matters: the volume's lock goes last.
     queue: Option<SyncSender<Request>>,
     committer: Option<JoinHandle<()>>,
-    scrubber: Option<Scrubber>,
+    _background: Background,
+    scrub: Option<Arc<Scrub>>,
     view: Arc<View>,
     volume: Arc<Volume>,
 }
@@ -94,7 +97,7 @@ impl Store for SledStore {
     }
 
     fn unverified(&self) -> u64 {
-        self.scrubber.as_ref().map_or(0, Scrubber::left)
+        self.scrub.as_ref().map_or(0, |scrub| scrub.left())
     }
 
     fn watch(&self, after: Revision) -> Watch {

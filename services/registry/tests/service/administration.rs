@@ -25,7 +25,6 @@ async fn a_portal_reads_as_it_was_written() {
         allowed_ip_addresses: Some("192.0.2.1 2001:db8::/32".to_owned()),
         user_invokable: Some(true),
         extra_variables: v1::ExtraVariables::Ignore.into(),
-        coalesce: Some(true),
         ..portal("acme", "Trigger main build!")
     };
     let made = fault(desk.administration().create_portal(desk.signed(request.clone())).await).unwrap();
@@ -38,8 +37,8 @@ async fn a_portal_reads_as_it_was_written() {
     assert_eq!((read.name, read.query, read.description), (request.name, request.query, request.description));
     assert_eq!(read.allowed_ip_addresses, request.allowed_ip_addresses);
     assert_eq!(
-        (read.revision, read.user_invokable, read.extra_variables, read.coalesce),
-        (1, true, request.extra_variables, true)
+        (read.revision, read.user_invokable, read.extra_variables),
+        (1, true, request.extra_variables)
     );
     assert_eq!((read.organization_slug.as_str(), read.created_at), ("acme", read.updated_at));
     assert_eq!(
@@ -311,8 +310,8 @@ async fn a_portal_has_at_most_a_hundred_tokens_and_none_that_has_expired() {
     let request = |expires_at| v1::CreatePortalTokenRequest {
         organization: "acme".to_owned(),
         portal: "viewer".to_owned(),
-        description: None,
         expires_at,
+        ..Default::default()
     };
     let past = Some(proto::time::write(SystemTime::now() - Duration::from_secs(1)));
     let answer = fault(desk.administration().create_portal_token(desk.signed(request(past))).await);

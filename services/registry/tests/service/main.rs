@@ -9,6 +9,7 @@ mod desk;
 mod durability;
 mod exchange;
 mod members;
+mod narrowed;
 mod opening;
 mod secrets;
 mod watch;

@@ -1,16 +1,18 @@
 //! What every store keeps, whatever it stands on: `conforms` takes an empty one.
 
-use crate::fixture::{key, open, put};
+use crate::fixture::{key, keys, options, put};
 use bytes::Bytes;
 use registry::store::{
-    BATCH_BYTES, Batch, CommitError, Condition, Direction, Entry, KEY_BYTES, Key, KeyRange, Lagged, Scan,
-    Store,
+    BATCH_BYTES, Batch, CommitError, Condition, Direction, Entry, KEY_BYTES, Key, KeyRange, Lagged, Options,
+    Scan, SledStore, Store,
 };
+use std::time::Duration;
 
 #[tokio::test]
 async fn sled_keeps_what_every_store_keeps() {
     let folder = tempfile::tempdir().unwrap();
-    conforms(&open(folder.path())).await;
+    let options = Options { counted: b"l", rest: Duration::from_millis(1), ..options() };
+    conforms(&SledStore::open(folder.path(), keys(), options).unwrap()).await;
 }
 
 /// Runs all of the suite; each part has a table of its own.
@@ -20,6 +22,7 @@ async fn conforms(store: &dyn Store) {
     a_batch_happens_wholly_or_not_at_all(store).await;
     conditions_hold_or_conflict(store).await;
     pages_are_sorted_and_can_be_skipped_into(store).await;
+    late_pages_are_where_the_pages_before_them_end(store).await;
     values_of_every_size_come_back(store).await;
     what_is_too_large_is_refused(store).await;
     counts_follow_changes(store).await;
@@ -112,6 +115,24 @@ async fn pages_are_sorted_and_can_be_skipped_into(store: &dyn Store) {
     store.commit(Batch::new().put(Key::new(u8::MAX, [u8::MAX]), [u8::MAX].to_vec())).await.unwrap();
     assert_eq!(read(Scan::last(2, last.clone())), [[u8::MAX]]);
     assert_eq!(read(Scan::first(2, last)), [[u8::MAX]]);
+}
+
+async fn late_pages_are_where_the_pages_before_them_end(store: &dyn Store) {
+    let name = |owner: &str, number: usize| Key::new(b'l', format!("{owner}-{number:04}"));
+    for owner in ["a", "b", "c"] {
+        let put = |batch: Batch, number| batch.put(name(owner, number), "x");
+        store.commit((0..1_000).fold(Batch::new(), put)).await.unwrap();
+    }
+    let gone = (0..1_000).step_by(7);
+    store.commit(gone.fold(Batch::new(), |batch, number| batch.delete(name("b", number)))).await.unwrap();
+    for owner in ["a", "b", "c"] {
+        let list = KeyRange::starting_with(&Key::new(b'l', owner));
+        let whole = store.scan(&Scan::last(2_000, list.clone())).unwrap();
+        for skip in [0, 63, 64, 65, 127, 128, 129, 500, 856, 857, 858, 999, 1_000, 5_000] {
+            let page = store.scan(&Scan::last(30, list.clone()).skip(skip)).unwrap();
+            assert_eq!(page, whole.iter().skip(skip).take(30).cloned().collect::<Vec<_>>(), "{owner} {skip}");
+        }
+    }
 }
 
 async fn values_of_every_size_come_back(store: &dyn Store) {

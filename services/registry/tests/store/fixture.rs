@@ -29,14 +29,14 @@ pub(crate) fn options() -> Options {
 
 /// Verifies even a small store while it is used, and never begins with it.
 pub(crate) fn unverified() -> Options {
-    Options { scrub_from: 0, scrub_rest: Duration::from_secs(3_600), ..options() }
+    Options { scrub_from: 0, rest: Duration::from_secs(3_600), ..options() }
 }
 
 /// Opens the store in `folder` without verifying all of it, and verifies it then; tells whether there was need to.
 pub(crate) fn open_and_scrub(folder: &Path) -> (SledStore, bool) {
     let (failures, observed) = mpsc::sync_channel(1);
     let on_failure = Box::new(move |failure| failures.send(failure).unwrap());
-    let options = Options { scrub_rest: Duration::from_millis(1), on_failure, ..unverified() };
+    let options = Options { rest: Duration::from_millis(1), on_failure, ..unverified() };
     let store = SledStore::open(folder, keys(), options).unwrap();
     let scrubbed = store.unverified() > 0;
     wait_until("it is verified", || {

@@ -154,7 +154,7 @@ async fn a_scrub_counts_what_is_committed_meanwhile() {
         let (failures, failed) = mpsc::sync_channel(1);
         let on_failure = Box::new(move |failure| failures.send(failure).unwrap());
         let rest = Duration::from_millis(2);
-        let options = Options { scrub_from: 0, scrub_rest: rest, on_failure, ..options() };
+        let options = Options { scrub_from: 0, rest, on_failure, ..options() };
         let store = SledStore::open(folder.path(), keys(), options).unwrap();
         let mut commits = 0;
         while store.unverified() > 0 {

@@ -1,3 +1,5 @@
+//! Exchanges of JWTs, by a registry that is told what their issuer publishes.
+
 use super::*;
 use crate::{
     Registry,

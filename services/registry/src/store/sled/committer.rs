@@ -175,7 +175,9 @@ impl Committer {
             return Err(failed("keeping its pages small")("sled has written to `blobs`"));
         }
         self.head = group.head;
-        self.view.show(&self.head);
+        let changes =
+            extents.iter().map(|(key, extents)| (key, extents.before.is_some(), extents.after.is_some()));
+        self.view.show(&self.head, changes).map_err(failed("counting records"))?;
         self.view.history().publish(group.changes);
         Ok(())
     }

@@ -6,11 +6,12 @@
 use super::{
     QUEUE, SledStore,
     anchor::{Anchor, Anchored},
+    background::{self, Background},
     committer::{self, Committer, Failure, OnFailure},
     head::Head,
     log,
     record::{Codec, Damage, HEAD, OLD_HEAD},
-    scrub::{self, Scrub, Scrubber},
+    scrub::Scrub,
     verify,
     view::{self, View},
     volume::Volume,
@@ -41,8 +42,10 @@ pub struct Options {
     pub ballast: u64,
     /// How long sled's log must be, in bytes, for its records to be verified while the store is used.
     pub scrub_from: u64,
-    /// How long that verifying rests after each 5 ms.
-    pub scrub_rest: Duration,
+    /// How long what is done in the background rests after each 5 ms.
+    pub rest: Duration,
+    /// The tables of lists, whose records are counted so that late pages are found; the counts are kept in memory.
+    pub counted: &'static [u8],
     /// The tables of which every record is verified before the store is used, however large it is.
     pub verified_first: &'static [u8],
     /// Called when storage has failed or damage was found: the process must end.
@@ -57,7 +60,8 @@ impl Default for Options {
             minimum_free: 256 << 20,
             ballast: 64 << 20,
             scrub_from: 64 << 20,
-            scrub_rest: scrub::REST,
+            rest: background::REST,
+            counted: &[],
             verified_first: &[],
             on_failure: Box::new(committer::end_process),
         }
@@ -71,7 +75,8 @@ impl fmt::Debug for Options {
             .field("minimum_free", &self.minimum_free)
             .field("ballast", &self.ballast)
             .field("scrub_from", &self.scrub_from)
-            .field("scrub_rest", &self.scrub_rest)
+            .field("rest", &self.rest)
+            .field("counted", &self.counted)
             .field("verified_first", &self.verified_first)
             .finish_non_exhaustive()
     }
@@ -155,7 +160,7 @@ fn start(path: &Path, volume: Volume, codec: Codec, options: Options) -> Result<
     let head = judge(found, anchored)?;
     settle(&volume, &codec, &tree, &head, &mut anchor)?;
 
-    let view = Arc::new(View::new(tree, codec, &head));
+    let view = Arc::new(View::new(tree, codec, &head, options.counted));
     let volume = Arc::new(volume);
     let (queue, requests) = mpsc::sync_channel(QUEUE);
     let (guarding, guarded) = mpsc::sync_channel(0);
@@ -174,11 +179,17 @@ fn start(path: &Path, volume: Volume, codec: Codec, options: Options) -> Result<
         _guarded: guarding,
     };
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
-    let scrubber = scrub.map(|scrub| Scrubber::start(scrub, &view, path, options.scrub_rest, &on_failure));
-    let scrubber = scrubber.transpose()?;
+    let background = Background::start(&view, scrub.clone(), path, options.rest, &on_failure)?;
     named("store-watchdog").spawn(move || committer::guard(&watched, &guarded, &*on_failure))?;
     let committer = named("store-committer").spawn(move || committer.run(&requests))?;
-    Ok(SledStore { queue: Some(queue), committer: Some(committer), scrubber, view, volume })
+    Ok(SledStore {
+        queue: Some(queue),
+        committer: Some(committer),
+        _background: background,
+        scrub,
+        view,
+        volume,
+    })
 }
 
 /// Whether a log is so long that its records may be verified while they are used, and such that they can be.

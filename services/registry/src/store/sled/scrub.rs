@@ -1,7 +1,7 @@
 //! Scrubbing: verifying while the store is used what opening it did not wait for.
 //!
-//! A thread reads all records in the order of their keys, a few at a time, and counts what it finds. What is committed
-//! meanwhile is counted in where it changes a record that has been read already, and found where it does not, so that
+//! All records are read in the order of their keys, a few at a time, and what is found is summed up. What is
+//! committed meanwhile is added where it changes a record that has been read already, and found where it does not, so that
 //! in the end what was found must be what the head says there is: a record that was lost, came back or is another
 //! is noticed whatever was committed since. After that no further part may lie there that is of no record.
 //!
@@ -9,33 +9,23 @@
 //! older than it was is told by the log, which was sound (see `log`), and of some tables by their sums (see `verify`).
 
 use super::{
-    committer::{Failure, OnFailure},
     head::Head,
     record::{self, Damage, Extent, HEAD, RECORD, record_key},
     verify::other_than,
-    view::{View, guarded, unreadable},
+    view::{View, unreadable},
 };
-use crate::store::{Key, StoreError};
+use crate::store::Key;
 use metrics::gauge;
 use std::{
-    io,
     ops::Bound,
-    path::Path,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
 };
 
 /// How many records are read in one go, for which a commit may have to wait.
 const LOT: usize = 32;
-/// How long it reads before it rests.
-const SLICE: Duration = Duration::from_millis(5);
-/// How long it rests: with this it takes a fifth of one processor.
-pub(super) const REST: Duration = Duration::from_millis(20);
 
 /// How far it is, shared by the one who reads and the committer.
 #[derive(Debug)]
@@ -72,6 +62,11 @@ impl Scrub {
         scrub
     }
 
+    /// How many records are still to be verified.
+    pub(super) fn left(&self) -> u64 {
+        self.left.load(Ordering::Relaxed)
+    }
+
     /// Lets sled be changed to what `head` says, and counts in what changes of what has been read.
     pub(super) fn during<'a, Done>(
         &self,
@@ -95,23 +90,13 @@ impl Scrub {
         change()
     }
 
-    /// Reads until all is read, `open` is closed or damage is found, and rests for `rest` now and then.
-    fn run(&self, view: &View, rest: Duration, open: &Receiver<()>) -> Result<(), StoreError> {
-        let (began, records) = (Instant::now(), self.left.load(Ordering::Relaxed));
-        tracing::info!(records, "serving before all records are verified");
-        while let Err(RecvTimeoutError::Timeout) = open.recv_timeout(rest) {
-            let until = Instant::now() + SLICE;
-            while Instant::now() < until {
-                if guarded(|| self.lock().step(view))? {
-                    self.tell(0);
-                    tracing::info!(seconds = began.elapsed().as_secs(), "all records are verified");
-                    return Ok(());
-                }
-            }
-            let state = self.lock();
-            self.tell(state.head.records().saturating_sub(state.found.records()).max(1));
-        }
-        Ok(())
+    /// Reads a little more; true when there is no more.
+    pub(super) fn step(&self, view: &View) -> Result<bool, Damage> {
+        let mut state = self.lock();
+        let done = state.step(view)?;
+        let left = state.head.records().saturating_sub(state.found.records());
+        self.tell(if done { 0 } else { left.max(1) });
+        Ok(done)
     }
 
     fn tell(&self, left: u64) {
@@ -124,52 +109,7 @@ impl Scrub {
     }
 }
 
-/// The thread that reads. Dropping it waits until it has left.
-#[derive(Debug)]
-pub(super) struct Scrubber {
-    scrub: Arc<Scrub>,
-    open: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Scrubber {
-    /// Starts it for the store in `path`; damage is what `on_failure` is told.
-    pub(super) fn start(
-        scrub: Arc<Scrub>,
-        view: &Arc<View>,
-        path: &Path,
-        rest: Duration,
-        on_failure: &Arc<OnFailure>,
-    ) -> io::Result<Self> {
-        let (open, closed) = sync_channel(0);
-        let (reading, view, path) = (Arc::clone(&scrub), Arc::clone(view), path.to_owned());
-        let on_failure = Arc::clone(on_failure);
-        let thread = thread::Builder::new().name("store-scrub".to_owned()).spawn(move || {
-            if let Err(StoreError::Damaged { what }) = reading.run(&view, rest, &closed) {
-                on_failure(Failure::Damaged { path, what });
-            }
-        })?;
-        Ok(Self { scrub, open: Some(open), thread: Some(thread) })
-    }
-
-    /// How many records are still to be verified.
-    pub(super) fn left(&self) -> u64 {
-        self.scrub.left.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Scrubber {
-    fn drop(&mut self) {
-        drop(self.open.take());
-        if let Some(thread) = self.thread.take() {
-            // Whatever it ended with it has told.
-            let _ended = thread.join();
-        }
-    }
-}
-
 impl State {
-    /// Reads a little more; true when there is no more.
     fn step(&mut self, view: &View) -> Result<bool, Damage> {
         match &mut self.stage {
             Stage::Records { passed } => {
@@ -240,7 +180,7 @@ fn nothing_foreign(view: &View) -> Result<(), Damage> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{OpenError, Options, SledStore, record::Codec},
+        super::{Failure, OpenError, Options, SledStore, record::Codec},
         *,
     };
     use crate::store::{Batch, Store};
@@ -248,6 +188,7 @@ mod tests {
         Secret,
         key::{Keyring, Purpose, PurposeKeys},
     };
+    use std::{path::Path, sync::mpsc::sync_channel, time::Duration};
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -289,17 +230,19 @@ mod tests {
     fn scrubbed(folder: &Path, steps: usize, meanwhile: impl Fn(&SledStore)) -> Option<String> {
         let never = Duration::from_secs(3_600);
         let store =
-            SledStore::open(folder, keys(), Options { scrub_from: 0, scrub_rest: never, ..options() })
-                .unwrap();
+            SledStore::open(folder, keys(), Options { scrub_from: 0, rest: never, ..options() }).unwrap();
         assert!(store.unverified() > 0, "all was verified before");
-        let scrub = &store.scrubber.as_ref().unwrap().scrub;
-        (0..steps).for_each(|_| assert_eq!(scrub.lock().step(&store.view), Ok(false)));
+        let scrub = store.scrub.as_ref().unwrap();
+        (0..steps).for_each(|_| assert_eq!(scrub.step(&store.view), Ok(false)));
         meanwhile(&store);
-        let (_open, closed) = sync_channel(0);
-        match scrub.run(&store.view, Duration::ZERO, &closed) {
-            Ok(()) => assert_eq!(store.unverified(), 0),
-            Err(StoreError::Damaged { what }) => return Some(what),
+        loop {
+            match scrub.step(&store.view) {
+                Ok(false) => assert!(store.unverified() > 0),
+                Ok(true) => break,
+                Err(Damage(what)) => return Some(what),
+            }
         }
+        assert_eq!(store.unverified(), 0);
         None
     }
 
@@ -332,11 +275,11 @@ mod tests {
             "{words}"
         );
         let (failures, failed) = sync_channel(1);
-        let on_failure = Box::new(move |failure| failures.send(failure).unwrap());
+        let on_failure = Box::new(move |failure: Failure| failures.send(failure.to_string()).unwrap());
         let rest = Duration::from_millis(1);
-        let options = Options { scrub_from: 0, scrub_rest: rest, on_failure, ..options() };
+        let options = Options { scrub_from: 0, rest, on_failure, ..options() };
         let store = SledStore::open(folder.path(), keys(), options).unwrap();
-        assert_eq!(failed.recv_timeout(PATIENCE).unwrap().to_string(), words);
+        assert_eq!(failed.recv_timeout(PATIENCE).unwrap(), words);
         assert!(store.unverified() > 0);
     }
 
@@ -387,7 +330,7 @@ mod tests {
         let folder = tampered(|tree, _| drop(tree.remove(record_key(&Key::new(b'x', "gone"))).unwrap()));
         let open = |verified_first| {
             let rest = Duration::from_secs(3_600);
-            let options = Options { scrub_from: 0, scrub_rest: rest, verified_first, ..options() };
+            let options = Options { scrub_from: 0, rest, verified_first, ..options() };
             SledStore::open(folder.path(), keys(), options).map(|store| store.unverified())
         };
         assert_eq!(open(b"k").unwrap(), 202);

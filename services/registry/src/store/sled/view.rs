@@ -5,12 +5,13 @@
 
 use super::{
     head::Head,
+    ranks::{self, Ranks},
     record::{Codec, Damage, RECORD, Record, key_at, record_key},
 };
 use crate::store::{Direction, Entry, Key, KeyRange, Revision, Scan, StoreError, history::History};
 use std::{
     cmp::Ordering,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     iter::Peekable,
     ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -30,6 +31,7 @@ pub(super) struct View {
 #[derive(Debug)]
 struct Durable {
     head: Head,
+    ranks: Ranks,
     /// Keys on their way to the disk, as they were before.
     before: BTreeMap<Key, Option<Entry>>,
 }
@@ -38,8 +40,9 @@ struct Durable {
 pub(super) type Before = BTreeMap<Key, Option<Entry>>;
 
 impl View {
-    pub(super) fn new(tree: sled::Db, codec: Codec, head: &Head) -> Self {
-        let durable = Durable { head: head.clone(), before: BTreeMap::new() };
+    /// Shows what sled holds, which `head` sums up; the records of the tables `counted` are to be counted yet.
+    pub(super) fn new(tree: sled::Db, codec: Codec, head: &Head, counted: &[u8]) -> Self {
+        let durable = Durable { head: head.clone(), ranks: Ranks::of(counted), before: BTreeMap::new() };
         let history = Arc::new(History::after(head.revision));
         Self { tree, codec, durable: RwLock::new(durable), history }
     }
@@ -78,48 +81,60 @@ impl View {
             return Ok(Vec::new());
         }
         let durable = self.read();
-        let before = durable.before.range((scan.range.from.clone(), scan.range.to.clone()));
-        let stored = self.tree.range(bounds(&scan.range));
-        guarded(|| match scan.direction {
-            Direction::Forward => self.page(scan, stored, before),
-            Direction::Backward => self.page(scan, stored.rev(), before.rev()),
+        guarded(|| {
+            let Scan { range, direction, skip, limit } = self.nearer(&durable, scan)?;
+            let held = self.held(&durable, &range, direction).skip(skip).take(limit);
+            held.map(|held| self.open(held?)).collect()
         })
     }
 
-    /// Merges what sled holds with what was there before; where there are both, the latter counts.
-    fn page<'a>(
-        &self,
-        scan: &Scan,
-        stored: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
-        before: impl Iterator<Item = (&'a Key, &'a Option<Entry>)>,
-    ) -> Result<Vec<Entry>, Damage> {
-        let mut stored = stored
-            .map(|item| {
-                let (place, stored) = item.map_err(unreadable)?;
-                Ok((key_at(&place)?, stored))
-            })
-            .peekable();
-        let mut before = before.peekable();
-        let (mut skip, mut page) = (scan.skip, Vec::new());
-        while page.len() < scan.limit {
-            let found = match order(&mut stored, &mut before, scan.direction)? {
-                None => break,
-                Some(Ordering::Less) => stored.next().transpose()?.map(|(key, stored)| (key, Err(stored))),
-                Some(order) => {
-                    if order == Ordering::Equal {
-                        stored.next();
-                    }
-                    before.next().and_then(|(key, entry)| Some((key.clone(), Ok(entry.as_ref()?))))
-                }
-            };
-            match found {
-                None => {}
-                Some(_) if skip > 0 => skip -= 1,
-                Some((_, Ok(entry))) => page.push(entry.clone()),
-                Some((key, Err(stored))) => page.push(self.decode(key, &stored)?.entry),
-            }
+    /// The same page, reached over fewer records where many are to be passed over.
+    fn nearer(&self, durable: &Durable, scan: &Scan) -> Result<Scan, Damage> {
+        if scan.direction == Direction::Forward || scan.skip < ranks::BLOCK {
+            return Ok(scan.clone());
         }
-        Ok(page)
+        let Some(last) = durable.ranks.last_start(&scan.range) else { return Ok(scan.clone()) };
+        // How much of the last block lies in the range is not known.
+        let rest = self.keys(durable, &scan.range.clone().from(last), usize::MAX)?.len();
+        let Some(skip) = scan.skip.checked_sub(rest) else { return Ok(scan.clone()) };
+        let (start, skip) = durable.ranks.back(&scan.range, last, skip);
+        Ok(Scan { range: scan.range.clone().before(&start), skip, ..scan.clone() })
+    }
+
+    /// Counts a few more records of the counted tables; true when there are no more.
+    pub(super) fn count_some(&self) -> Result<bool, Damage> {
+        let mut durable = self.write();
+        let Some(range) = durable.ranks.next() else { return Ok(true) };
+        let keys = self.keys(&durable, &range, ranks::BLOCK)?;
+        durable.ranks.count(&keys);
+        Ok(false)
+    }
+
+    /// The first keys of a range.
+    fn keys(&self, durable: &Durable, range: &KeyRange, limit: usize) -> Result<Vec<Key>, Damage> {
+        self.held(durable, range, Direction::Forward).take(limit).map(|held| Ok(held?.0)).collect()
+    }
+
+    /// The records of a range as they are durably, not opened yet.
+    fn held<'a>(
+        &self,
+        durable: &'a Durable,
+        range: &KeyRange,
+        direction: Direction,
+    ) -> Box<dyn Iterator<Item = Result<(Key, Held<'a>), Damage>> + 'a> {
+        let before = durable.before.range((range.from.clone(), range.to.clone()));
+        let stored = self.tree.range(bounds(range));
+        match direction {
+            Direction::Forward => Box::new(merge(stored, before, direction)),
+            Direction::Backward => Box::new(merge(stored.rev(), before.rev(), direction)),
+        }
+    }
+
+    fn open(&self, (key, held): (Key, Held<'_>)) -> Result<Entry, Damage> {
+        match held {
+            Held::Before(entry) => Ok(entry.clone()),
+            Held::Stored(stored) => Ok(self.decode(key, &stored)?.entry),
+        }
     }
 
     /// The record under `key` as sled holds it.
@@ -138,11 +153,30 @@ impl View {
         self.write().before = before;
     }
 
-    /// Shows all that sled holds, which is durable and what `head` says.
-    pub(super) fn show(&self, head: &Head) {
+    /// Shows all that sled holds, which is durable and what `head` says; of what changed, whether it was there before
+    /// and whether it is after.
+    pub(super) fn show<'a>(
+        &self,
+        head: &Head,
+        changes: impl Iterator<Item = (&'a Key, bool, bool)>,
+    ) -> Result<(), Damage> {
         let mut durable = self.write();
         durable.head.clone_from(head);
         durable.before.clear();
+        let mut long = BTreeSet::new();
+        for (key, before, after) in changes {
+            match (before, after) {
+                (false, true) => long.extend(durable.ranks.insert(key)),
+                (true, false) => durable.ranks.remove(key),
+                (true, true) | (false, false) => {}
+            }
+        }
+        // When all is counted: what lies in a block is what lies in sled.
+        for start in long {
+            let keys = self.keys(&durable, &durable.ranks.range(&start), usize::MAX)?;
+            durable.ranks.divide(&start, &keys);
+        }
+        Ok(())
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Durable> {
@@ -175,6 +209,44 @@ fn bounds(range: &KeyRange) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
     (range.from.as_ref().map(record_key), to)
 }
 
+/// A record that a range has.
+enum Held<'a> {
+    /// As sled holds it.
+    Stored(sled::IVec),
+    /// As it was before the group on its way to the disk.
+    Before(&'a Entry),
+}
+
+/// Merges what sled holds with what was there before; where there are both, the latter counts.
+fn merge<'a>(
+    stored: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
+    before: impl Iterator<Item = (&'a Key, &'a Option<Entry>)>,
+    direction: Direction,
+) -> impl Iterator<Item = Result<(Key, Held<'a>), Damage>> {
+    let stored = stored.map(|item| {
+        let (place, stored) = item.map_err(unreadable)?;
+        Ok((key_at(&place)?, Held::Stored(stored)))
+    });
+    let (mut stored, mut before) = (stored.peekable(), before.peekable());
+    std::iter::from_fn(move || {
+        loop {
+            match order(&mut stored, &mut before, direction) {
+                Ok(None) => return None,
+                Ok(Some(Ordering::Less)) => return stored.next(),
+                Ok(Some(order)) => {
+                    if order == Ordering::Equal {
+                        stored.next();
+                    }
+                    if let (key, Some(entry)) = before.next()? {
+                        return Some(Ok((key.clone(), Held::Before(entry))));
+                    }
+                }
+                Err(damage) => return Some(Err(damage)),
+            }
+        }
+    })
+}
+
 /// Which of two sorted iterators has the next key: less is the first.
 fn order<'a, Stored>(
     stored: &mut Peekable<impl Iterator<Item = Result<(Key, Stored), Damage>>>,
@@ -195,11 +267,16 @@ fn order<'a, Stored>(
 
 #[cfg(test)]
 mod tests {
-    use super::{super::record::part_key, *};
+    use super::{
+        super::{Options, SledStore, record::part_key},
+        *,
+    };
+    use crate::store::{Batch, Store};
     use model::{
         Secret,
         key::{Keyring, Purpose},
     };
+    use std::time::Duration;
 
     fn damaged(key: &Key, damage: impl Fn(&sled::Db, &Codec)) -> (StoreError, StoreError) {
         let keyring = Keyring::parse(&Secret::new("cG9ydGFscyBwb3J0YWxzIHBvcnRhbHMgcG9ydGFscyE=")).unwrap();
@@ -209,7 +286,7 @@ mod tests {
             tree.insert(place, sealed).unwrap();
         }
         damage(&tree, &codec);
-        let view = View::new(tree, codec, &Head::default());
+        let view = View::new(tree, codec, &Head::default(), &[]);
         let scan = Scan::first(1, KeyRange::table(key.table()));
         (view.get(key).unwrap_err(), view.scan(&scan).unwrap_err())
     }
@@ -234,6 +311,62 @@ mod tests {
         let (got, scanned) = damaged(&key, |tree, _| drop(tree.remove(part.clone()).unwrap()));
         assert_eq!(got, StoreError::Damaged { what: "part 1 of 107:a is missing".to_owned() });
         assert_eq!(got, scanned);
+    }
+
+    /// Many lists, which grow at their ends and lose records anywhere, counted while they do.
+    #[test]
+    fn a_late_page_is_the_one_that_walking_would_reach() {
+        let folder = tempfile::tempdir().unwrap();
+        let keyring = Keyring::parse(&Secret::new("cG9ydGFscyBwb3J0YWxzIHBvcnRhbHMgcG9ydGFscyE=")).unwrap();
+        let rest = Duration::from_secs(3_600);
+        let options = Options { minimum_free: 0, ballast: 0, counted: b"bd", rest, ..Options::default() };
+        let store = SledStore::open(folder.path(), keyring.keys(Purpose::Store), options).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut seed = 7_u64;
+        let mut below = move |bound: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(seed >> 33).unwrap() % bound
+        };
+        let mut there = BTreeSet::new();
+        for turn in 0..60_u64 {
+            let mut batch = Batch::new();
+            for number in 0..100 {
+                let (table, owner) = (*b"abcde".get(below(5)).unwrap(), below(3));
+                let key = Key::new(table, format!("{owner}-{turn:03}-{number:03}"));
+                batch = batch.put(key.clone(), "");
+                there.insert(key);
+            }
+            for _ in 0..below(120) {
+                let Some(key) = there.iter().nth(below(there.len().max(1))).cloned() else {
+                    break;
+                };
+                batch = batch.delete(key.clone());
+                there.remove(&key);
+            }
+            runtime.block_on(store.commit(batch)).unwrap();
+            // Begun in the midst, and done before the end.
+            if turn >= 10 {
+                store.view.count_some().unwrap();
+            }
+            let ranges = [KeyRange::table(b'b'), KeyRange::table(b'd'), KeyRange::table(b'c')].into_iter();
+            let ranges = ranges
+                .chain((0..3).map(|owner| KeyRange::starting_with(&Key::new(b'b', format!("{owner}")))));
+            for range in ranges {
+                let within: Vec<_> = there.iter().rev().filter(|key| range.contains(key)).collect();
+                let skip = below(within.len() + 20);
+                let page = store.scan(&Scan::last(5, range).skip(skip)).unwrap();
+                let found: Vec<_> = page.iter().map(|entry| &entry.key).collect();
+                assert_eq!(found, within.into_iter().skip(skip).take(5).collect::<Vec<_>>(), "turn {turn}");
+            }
+        }
+        assert_eq!(store.view.count_some(), Ok(true));
+        let durable = store.view.read();
+        let whole = KeyRange::table(b'd');
+        let last = durable.ranks.last_start(&whole).unwrap();
+        let (_, left) = durable.ranks.back(&whole, last, usize::MAX);
+        let before = there.range(Key::new(b'd', "")..last.clone()).count();
+        assert_eq!(usize::MAX - left, before, "records of the blocks before the last");
+        assert!(before > 100, "only {before}");
     }
 
     #[test]

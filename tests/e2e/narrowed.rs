@@ -1,0 +1,156 @@
+//! Tokens that may do less than their portal: each rule kept to, and each refused, before the upstream hears of it.
+
+use crate::PORTALS;
+use house::{House, Reply, Shape};
+use http::Method;
+use serde_json::{Value, json};
+
+const DOCUMENT: &str = "query Who { viewer { id } }
+    mutation Build($branch: String!, $commit: String = \"HEAD\", $n: Int) {
+        build(branch: $branch, commit: $commit, n: $n) }";
+const TOKENS: &str = "/v2/organizations/acme/portals/door/tokens";
+
+async fn open(shape: Shape) -> House {
+    let house = House::open(PORTALS, shape, &["--trusted-proxies", "127.0.0.0/8"]).await;
+    house.organization("acme", json!({"rate_limit_per_minute": 0})).await;
+    house.portal("acme", "door", DOCUMENT, Value::Null).await;
+    house
+}
+
+/// Makes a token; the answer without the token, and the token.
+async fn mint(house: &House, restrictions: Value) -> (Value, String) {
+    let mut made = house.manage(Method::POST, TOKENS, restrictions).await.expect(201).json();
+    let token = made.as_object_mut().unwrap().remove("token").unwrap();
+    (made, token.as_str().unwrap().to_owned())
+}
+
+/// Asserts which rule a call breaks, by which variable, and that the upstream has not heard of it.
+#[track_caller]
+fn broken(house: &House, reply: Reply, rule: &str, variable: Option<&str>) {
+    let extensions = reply.expect_fault(403, "TOKEN_RESTRICTED").json()["errors"][0]["extensions"].clone();
+    assert_eq!(extensions["rule"], rule);
+    assert_eq!(extensions["variable"].as_str(), variable);
+    assert_eq!(house.upstream.take().len(), 0);
+}
+
+/// What the upstream heard of a call that is let through.
+#[track_caller]
+fn sent(house: &House, reply: Reply) -> Value {
+    reply.expect(200);
+    let heard = house.upstream.take();
+    assert_eq!(heard.len(), 1);
+    heard[0].json()
+}
+
+#[tokio::test]
+async fn every_rule_is_kept_to_in_one_process() {
+    rules(Shape::Up).await;
+}
+
+#[tokio::test]
+async fn every_rule_is_kept_to_split() {
+    rules(Shape::Split { edges: 1 }).await;
+}
+
+async fn rules(shape: Shape) {
+    let house = open(shape).await;
+    let asked = json!({
+        "operations": ["Build"],
+        "variables": {"branch": {"schema": {"pattern": "^release/"}}, "commit": {"fixed": "abc"}},
+    });
+    let (made, token) = mint(&house, asked.clone()).await;
+    for property in ["operations", "variables"] {
+        assert_eq!(made[property], asked[property]);
+    }
+    assert_eq!(made["revision"], "follow");
+    assert_eq!(house.manage(Method::GET, TOKENS, Value::Null).await.expect(200).json()[0], made);
+    let event = house.manage(Method::GET, "/v2/organizations/acme/audit_events", Value::Null).await.json();
+    assert_eq!(event[0]["data"]["restrictions"]["operations"], json!(["Build"]));
+
+    // The one operation that it may run need not be named.
+    for door in ["door", "door?operation_name=Build"] {
+        let sent = sent(&house, house.call("acme", door, &token, r#"{"branch":"release/1","n":1.0}"#).await);
+        assert_eq!(sent["operationName"], "Build");
+        assert_eq!(sent["variables"].to_string(), r#"{"branch":"release/1","commit":"abc","n":1.0}"#);
+    }
+    for (door, body, rule, variable) in [
+        ("door?operation_name=Who", "{}", "operations", None),
+        ("door?operation_name=Nobody", "{}", "operations", None),
+        ("door", r#"{"branch":"main"}"#, "variables", Some("branch")),
+        ("door", r#"{"branch":"release/1","commit":"abc"}"#, "variables", Some("commit")),
+        ("door", r#"{"branch":"release/1","commit":null}"#, "variables", Some("commit")),
+    ] {
+        broken(&house, house.call("acme", door, &token, body).await, rule, variable);
+    }
+    house.call("acme", "door", &token, "{}").await.expect_fault(422, "VARIABLES_INVALID");
+    addresses(&house).await;
+    revisions(&house).await;
+    house.close().await;
+}
+
+async fn addresses(house: &House) {
+    let (_, token) = mint(house, json!({"allowed_ip_addresses": "192.0.2.0/24"})).await;
+    let authorization = format!("Bearer {token}");
+    let url = house.url("/organizations/acme/portals/door?operation_name=Who");
+    let from = async |address: &str| {
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("content-type", "application/json"),
+            ("x-forwarded-for", address),
+        ];
+        house.client.send(Method::POST, &url, &headers, "{}").await.unwrap()
+    };
+    sent(house, from("192.0.2.7").await);
+    broken(house, from("198.51.100.7").await, "allowed_ip_addresses", None);
+}
+
+async fn revisions(house: &House) {
+    let (made, pinned) = mint(house, json!({"operations": ["Who"], "revision": "pin"})).await;
+    assert_eq!((&made["revision"], &made["pinned_revision"]), (&json!("pin"), &json!(1)));
+    let (_, following) = mint(house, json!({"variables": {"n": {"schema": {"maximum": 3}}}})).await;
+    let body = r#"{"branch":"a","n":4}"#;
+    broken(
+        house,
+        house.call("acme", "door?operation_name=Build", &following, body).await,
+        "variables",
+        Some("n"),
+    );
+
+    let query = json!({"query": "mutation Build($number: Int) { build(n: $number) }"});
+    house.manage(Method::PUT, "/v2/organizations/acme/portals/door", query).await.expect(200);
+    assert_eq!(sent(house, house.call("acme", "door", &pinned, "{}").await)["operationName"], "Who");
+    // What was to be held is there no more, under that name: nothing runs free for it.
+    broken(house, house.call("acme", "door", &following, r#"{"number":4}"#).await, "revision", Some("n"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_to_makes_no_token() {
+    let house = open(Shape::Up).await;
+    for (asked, expected) in [
+        (
+            json!({"operations": ["Nobody"]}),
+            "operations: the portal has no operation `Nobody`, it has `Who`, `Build`",
+        ),
+        (json!({"operations": []}), "operations must be a list of at least one string"),
+        (json!({"variables": {"nobody": {"fixed": 1}}}), "variables.nobody is declared by no operation"),
+        (json!({"variables": {"n": {"fixed": "one"}}}), "variables.n.fixed: variable `$n`: expected `Int`"),
+        (json!({"variables": {"n": {"schema": {"maxium": 1}}}}), "variables.n.schema has `maxium`"),
+        (json!({"variables": {"n": {"schema": {"$ref": "file:///etc/passwd"}}}}), "has `$ref`"),
+        (
+            json!({"variables": {"branch": {"schema": {"pattern": "(a{100}){1000}"}}}}),
+            "variables.branch.schema",
+        ),
+        (json!({"allowed_ip_addresses": "home"}), "allowed_ip_addresses: `home` is no IP address"),
+        (json!({"revision": 3}), "revision must be \"follow\" or \"pin\""),
+    ] {
+        let refused = house.manage(Method::POST, TOKENS, asked.clone()).await.expect(422).json();
+        let message = refused["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("Validation failed: ") && message.contains(expected),
+            "{asked}: {message}"
+        );
+    }
+    let listed = house.manage(Method::GET, TOKENS, Value::Null).await.expect(200).json();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "the portal's first");
+    house.close().await;
+}
