@@ -10,6 +10,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use uuid::Uuid;
 
 /// `iss`: who signs.
 pub const ISSUER: &str = "portals-registry";
@@ -50,6 +51,9 @@ pub struct Claims {
     /// What of all this may not be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restrictions: Option<RestrictionsClaim>,
+    /// Of a grant that is good for one call: what an executor knows it by, a UUID of version 7.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<Uuid>,
 }
 
 impl fmt::Debug for Claims {
@@ -66,7 +70,7 @@ impl fmt::Debug for Claims {
 impl Claims {
     /// The `typ` of the header that goes with them.
     pub fn r#type(&self) -> &'static str {
-        if self.restrictions.is_some() { NARROWED_TYPE } else { TYPE }
+        if self.restrictions.is_some() || self.jti.is_some() { NARROWED_TYPE } else { TYPE }
     }
 
     /// What becomes of variables that nobody declared.

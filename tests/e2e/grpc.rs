@@ -27,10 +27,15 @@ async fn a_python_caller_with_reflection_gets_the_same_answer_as_over_http() {
         let token = house.portal("acme", "door", document, Value::Null).await;
         let over_http = house.call("acme", "door", &token, r#"{"id":7}"#).await.expect(200);
 
+        let narrowed = json!({"max_uses": 1, "variables": {"id": {"schema": {"pattern": "^a"}}}});
+        let path = "/v2/organizations/acme/portals/door/tokens";
+        let narrowed = house.manage(http::Method::POST, path, narrowed).await.expect(201).json();
+
         let (registry, executor) = house.grpc();
         let output = Command::new(&python)
             .args([CALLER, registry, executor])
             .env("TOKEN", &token)
+            .env("NARROWED", narrowed["token"].as_str().unwrap())
             .output()
             .await
             .expect("python starts");
@@ -44,11 +49,14 @@ async fn a_python_caller_with_reflection_gets_the_same_answer_as_over_http() {
         assert_eq!(said["other_portal"], json!(["PERMISSION_DENIED", "FORBIDDEN"]));
         assert_eq!(said["bad_variables"], json!(["INVALID_ARGUMENT", "VARIABLES_INVALID"]));
         assert_eq!(said["forged_grant"], json!(["UNAUTHENTICATED", "GRANT_INVALID"]));
+        assert_eq!((&said["spared"], &said["once"]), (&json!([true, ""]), &json!(200)));
+        let spent = json!(["PERMISSION_DENIED", "TOKEN_RESTRICTED", "max_uses"]);
+        assert_eq!((&said["twice"], &said["all_spent"]), (&spent, &spent));
         assert_eq!(said["health"], json!(["SERVING", "SERVING"]));
         assert!(said["services"].as_array().unwrap().contains(&json!("portals.registry.v1.RegistryService")));
         assert!(said["services"].as_array().unwrap().contains(&json!("portals.executor.v1.ExecutorService")));
         let heard = house.upstream.take();
-        assert_eq!(heard.len(), 2, "once over HTTP, once over gRPC");
+        assert_eq!(heard.len(), 3, "once over HTTP, twice over gRPC");
         assert_eq!(heard[0].body, heard[1].body);
         house.close().await;
     }

@@ -44,7 +44,8 @@ class Service:
             status = status_pb2.Status.FromString(dict(error.trailing_metadata())["grpc-status-details-bin"])
             info = error_details_pb2.ErrorInfo()
             next(detail for detail in status.details if detail.Unpack(info))
-            return [error.code().name, info.reason]
+            rule = [info.metadata["rule"]] if "rule" in info.metadata else []
+            return [error.code().name, info.reason, *rule]
         return None
 
 
@@ -56,6 +57,11 @@ def main():
     healths = [Service(address, "grpc.health.v1.Health") for address in (at_registry, at_executor)]
     grant = registry.call("Authorize", organization="acme", portal="door", bearer=token).grant
     answer = executor.call("Execute", grant=grant, variables=b'{"id":7}', operation_name="Who")
+    # A token that may be used once, with an id that begins with `a`.
+    narrowed = {"organization": "acme", "portal": "door", "bearer": os.environ["NARROWED"]}
+    spared = registry.call("Authorize", spare_uses=True, **narrowed)
+    once = registry.call("Authorize", **narrowed).grant
+    good = executor.call("Execute", grant=once, variables=b'{"id":"a1"}')
     print(
         json.dumps(
             {
@@ -65,6 +71,10 @@ def main():
                 "other_portal": registry.refusal("Authorize", organization="acme", portal="nowhere", bearer=token),
                 "bad_variables": executor.refusal("Execute", grant=grant, variables=b'{"id":[]}'),
                 "forged_grant": executor.refusal("Execute", grant=grant[:-4] + "AAAA", variables=b'{"id":7}'),
+                "spared": [spared.counts_uses, spared.grant],
+                "once": good.status,
+                "twice": executor.refusal("Execute", grant=once, variables=b'{"id":"a1"}'),
+                "all_spent": registry.refusal("Authorize", **narrowed),
                 "health": ["SERVING" if health.serves() else "NOT SERVING" for health in healths],
                 "services": sorted({*registry.database.get_services(), *executor.database.get_services()}),
             }

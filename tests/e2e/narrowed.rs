@@ -1,9 +1,11 @@
 //! Tokens that may do less than their portal: each rule kept to, and each refused, before the upstream hears of it.
 
 use crate::PORTALS;
-use house::{House, Reply, Shape};
+use house::{House, Reply, Shape, until};
 use http::Method;
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const DOCUMENT: &str = "query Who { viewer { id } }
     mutation Build($branch: String!, $commit: String = \"HEAD\", $n: Int) {
@@ -152,5 +154,72 @@ async fn what_cannot_be_kept_to_makes_no_token() {
     }
     let listed = house.manage(Method::GET, TOKENS, Value::Null).await.expect(200).json();
     assert_eq!(listed.as_array().unwrap().len(), 1, "the portal's first");
+    house.close().await;
+}
+
+/// Calls the door through every edge until it is refused for want of uses; how many calls were let in.
+async fn use_up(house: &House, edges: usize, token: &str) -> usize {
+    let let_in = AtomicUsize::new(0);
+    let calls = (0..edges * 4).map(async |caller| {
+        loop {
+            let reply =
+                house.call_at(caller % edges, "acme", "door?operation_name=Who", token, "{}").await.unwrap();
+            match reply.status.as_u16() {
+                200 => let_in.fetch_add(1, Ordering::Relaxed),
+                // Whatever cannot be counted is not made.
+                503 => continue,
+                _ => {
+                    let reply = reply.expect_fault(403, "TOKEN_RESTRICTED").json();
+                    return assert_eq!(reply["errors"][0]["extensions"]["rule"], "max_uses");
+                }
+            };
+        }
+    });
+    futures_util::future::join_all(calls).await;
+    let_in.into_inner()
+}
+
+#[tokio::test]
+async fn a_token_is_used_so_often_and_no_more_over_three_edges() {
+    let house = open(Shape::Split { edges: 3 }).await;
+    let (made, token) = mint(&house, json!({"max_uses": 25})).await;
+    assert_eq!((&made["max_uses"], &made["uses"]), (&json!(25), &json!(0)));
+    assert_eq!(use_up(&house, 3, &token).await, 25);
+    assert_eq!(house.upstream.take().len(), 25);
+    let listed = house.manage(Method::GET, TOKENS, Value::Null).await.json();
+    assert_eq!(listed[0]["uses"], 25);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn no_use_is_had_twice_when_the_registry_or_the_executor_is_killed() {
+    let mut house = open(Shape::Split { edges: 1 }).await;
+    let (_, token) = mint(&house, json!({"max_uses": 200})).await;
+    let mut let_in = 0;
+    for round in 0..4 {
+        let of_registry = round % 2 == 0;
+        let calls = (0..30).map(|_| house.call("acme", "door?operation_name=Who", &token, "{}"));
+        let calls = futures_util::future::join_all(calls);
+        // Some calls are answered before, and some are on their way when it happens.
+        let killed = async {
+            until("the upstream has heard of some", async || house.upstream.calls() > let_in).await;
+            let part = if of_registry { &house.registry } else { house.executor.as_ref().unwrap() };
+            part.signal(Signal::KILL);
+        };
+        let (replies, ()) = tokio::join!(calls, killed);
+        let_in += replies.iter().filter(|reply| reply.status == 200).count();
+        if of_registry {
+            house.registry.ended().await;
+            house.restart_registry().await;
+        } else {
+            house.executor.as_mut().unwrap().ended().await;
+            house.restart_executor().await;
+        }
+    }
+    let_in += use_up(&house, 1, &token).await;
+    // A use may be lost on the way, and none is found.
+    let heard = house.upstream.calls();
+    assert!(let_in <= heard && heard <= 200, "{let_in} were let in, the upstream heard of {heard}");
+    assert!(heard >= 200 - 4 * 30, "{heard}");
     house.close().await;
 }

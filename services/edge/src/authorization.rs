@@ -91,6 +91,8 @@ pub(crate) struct Authorization {
     pub(crate) subjects: Subjects,
     /// From where the portal may be called.
     pub(crate) allowed: AllowedAddresses,
+    /// Whether uses of the token are counted: then there is no grant here, but one to be asked for each call.
+    pub(crate) counts_uses: bool,
     /// From where the token may be used besides; nothing for everywhere.
     pub(crate) token_allowed: Option<AllowedAddresses>,
     /// Calls of the organization in a window; 0 for no limit.

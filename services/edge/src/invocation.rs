@@ -19,7 +19,7 @@ use model::{
     restriction::Rule,
 };
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use proto::{Answer, Call};
+use proto::{Answer, Call, execute::SignedGrant};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -114,11 +114,11 @@ impl Caller<'_> {
         let permit = self.room(patience).await?;
         let variables = self.read_variables(body).await?;
         let operation_name = operation_name(parts.uri.query())?;
-        let call = |authorization: &Authorization| Call {
-            grant: Arc::clone(&authorization.grant),
+        let call = |grant: &Arc<SignedGrant>, timeout: Duration| Call {
+            grant: Arc::clone(grant),
             operation_name: operation_name.clone(),
             variables: variables.clone(),
-            deadline: arrived + authorization.timeout,
+            deadline: arrived + timeout,
             // What is left of it after the wait for room here.
             patience: patience.saturating_sub(arrived.elapsed()),
             request_id: id.as_str().to_owned(),
@@ -205,13 +205,18 @@ async fn execute(
     name: &PortalName,
     bearer: &Bearer,
     (key, mut authorization): (Key, Arc<Authorization>),
-    call: impl Fn(&Authorization) -> Call,
+    call: impl Fn(&Arc<SignedGrant>, Duration) -> Call,
 ) -> Result<Answer, Fault> {
     let grants = &edge.authorizer.grants;
     // While the body came in, the token may have been revoked.
     if !grants.hold(&authorization, Instant::now()) {
         (_, authorization) = edge.authorizer.authorize(name, bearer).await?;
     }
+    if authorization.counts_uses {
+        // Boxed, for it is rare.
+        return Box::pin(execute_counted(edge, name, bearer, &authorization, call)).await;
+    }
+    let call = |authorization: &Authorization| call(&authorization.grant, authorization.timeout);
     match execute_once(edge, call(&authorization)).await {
         Err(fault) if fault.reason() == Reason::GrantInvalid => {
             // Nothing was run: the executor's clock or key is ahead of what is kept here.
@@ -221,6 +226,23 @@ async fn execute(
         }
         outcome => outcome,
     }
+}
+
+/// Executes under a grant of one call, which a use was spent for. Whatever becomes of it, there is no second try: it
+/// would take another use.
+async fn execute_counted(
+    edge: &Inner,
+    name: &PortalName,
+    bearer: &Bearer,
+    authorization: &Authorization,
+    call: impl Fn(&Arc<SignedGrant>, Duration) -> Call,
+) -> Result<Answer, Fault> {
+    let grant = edge.authorizer.spend_use(name, bearer).await?;
+    if !edge.authorizer.grants.hold(authorization, Instant::now()) {
+        // While it was spent, the portal may have been changed or the lease have run out.
+        edge.authorizer.authorize(name, bearer).await?;
+    }
+    execute_once(edge, call(&grant, authorization.timeout)).await
 }
 
 async fn execute_once(edge: &Inner, call: Call) -> Result<Answer, Fault> {

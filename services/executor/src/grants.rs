@@ -1,5 +1,7 @@
 //! Grants: verified once, then found by their hash until they run out. Nothing is asked of anybody.
 
+mod once;
+
 use crate::upstream::{UnusableUpstream, Upstream};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use model::{
@@ -8,12 +10,14 @@ use model::{
     portal::ExtraVariables,
     restriction::{Checks, InvalidRestrictions, Restrictions},
 };
+use once::Once;
 use proto::grant::{AUDIENCE, Claims, DocumentClaim, ISSUER};
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+use uuid::Uuid;
 
 /// How far the clocks of registry and executor may be apart.
 const LEEWAY: Duration = Duration::from_secs(5);
@@ -45,6 +49,8 @@ pub(crate) struct Grant {
     pub(crate) upstream: Upstream,
     /// What of it may not be done.
     pub(crate) checks: Option<Checks>,
+    /// What it is known by, where it is good for one call.
+    once: Option<Uuid>,
     expires: Instant,
     bytes: usize,
 }
@@ -55,6 +61,7 @@ pub(crate) struct Grants {
     validation: Validation,
     credentials: PurposeKeys,
     known: RwLock<Known>,
+    once: Once,
 }
 
 #[derive(Default)]
@@ -73,6 +80,8 @@ enum InvalidGrant {
     Type,
     #[error("the grant has run out")]
     Expired,
+    #[error("the grant is good for one call and lasts longer than such a grant may")]
+    Lasting,
     #[error("the grant's upstream cannot be used")]
     Upstream(#[source] UnusableUpstream),
     #[error("the grant's restrictions cannot be kept to")]
@@ -91,6 +100,7 @@ impl Grants {
             validation,
             credentials: keyring.keys(Purpose::Credential),
             known: RwLock::default(),
+            once: Once::new(SystemTime::now(), Instant::now()),
         }
     }
 
@@ -100,11 +110,12 @@ impl Grants {
         known.grants.get(hash).filter(|grant| Instant::now() < grant.expires).cloned()
     }
 
-    /// Verifies a grant and keeps it under a hash of its own making: who introduces it has no say in that.
+    /// Verifies a grant and keeps it under a hash of its own making: who introduces it has no say in that. One that is
+    /// good for one call is not kept, and has had its call with this.
     ///
     /// # Errors
     ///
-    /// `GrantInvalid` when it is forged, malformed, has run out, or is sealed to another key.
+    /// `GrantInvalid` when it is forged, malformed, has run out, or is sealed to another key; what [`Once::take`] says.
     pub(crate) fn verify(&self, jwt: &Secret) -> Result<Arc<Grant>, Fault> {
         let hash = Fingerprint::of(jwt.expose().as_bytes());
         if let Some(grant) = self.known(&hash) {
@@ -113,6 +124,10 @@ impl Grants {
         let grant = Arc::new(self.read(jwt.expose()).map_err(|error| {
             Fault::new(Reason::GrantInvalid, "the grant is not valid or has run out").because(error)
         })?);
+        if let Some(id) = grant.once {
+            self.once.take(id, Instant::now())?;
+            return Ok(grant);
+        }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.keep(hash, Arc::clone(&grant), Instant::now());
         Ok(grant)
@@ -125,6 +140,9 @@ impl Grants {
         let claims = self.claims(jwt)?;
         let expires = UNIX_EPOCH + Duration::from_secs(claims.exp.min(u32::MAX.into())) + LEEWAY;
         let left = expires.duration_since(SystemTime::now()).map_err(|_| InvalidGrant::Expired)?;
+        if claims.jti.is_some() && left > once::LONGEST {
+            return Err(InvalidGrant::Lasting);
+        }
         let extra = claims.extra_variables();
         let upstream = Upstream::open(&self.credentials, &claims.organization, &claims.upstream)
             .map_err(InvalidGrant::Upstream)?;
@@ -132,7 +150,8 @@ impl Grants {
         let checks = checks.transpose().map_err(InvalidGrant::Restrictions)?;
         let portal = PortalKey::of(&claims);
         let expires = Instant::now() + left;
-        Ok(Grant { portal, document: claims.document, extra, upstream, checks, expires, bytes: jwt.len() })
+        let (document, once) = (claims.document, claims.jti);
+        Ok(Grant { portal, document, extra, upstream, checks, once, expires, bytes: jwt.len() })
     }
 
     fn claims(&self, jwt: &str) -> Result<Claims, InvalidGrant> {

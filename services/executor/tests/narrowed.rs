@@ -11,15 +11,16 @@ mod support;
 use model::{Fault, Reason, fault::Details, restriction::Rule};
 use proto::{
     Execute,
-    executor::v1::{ExecuteRequest, session_response::Outcome},
+    executor::v1::{ExecuteRequest, session_request::Event, session_response::Outcome},
     fault::read_status,
     grant::{NARROWED_TYPE, NarrowingClaim, RestrictionsClaim, TYPE},
 };
 use support::{
     Granted, House,
-    session::{Session, client},
+    session::{Session, client, hashed},
     upstream::Upstream,
 };
+use uuid::Uuid;
 
 const DOCUMENT: &str =
     "query a($x: Int) { a(x: $x) } mutation b($x: Int, $y: String) { b(x: $x, y: $y) } query c { c }";
@@ -43,6 +44,15 @@ fn fixed(name: &str, value: &str) -> NarrowingClaim {
 
 fn checked(name: &str, schema: &str) -> NarrowingClaim {
     NarrowingClaim { name: name.to_owned(), fixed: None, schemas: vec![schema.to_owned()] }
+}
+
+fn for_one_call(house: &House, upstream: &Upstream) -> Granted {
+    let mut granted = house.grant(DOCUMENT, &upstream.url);
+    granted.header.typ = Some(NARROWED_TYPE.to_owned());
+    granted.change(|claims| {
+        claims.jti = Some(Uuid::now_v7());
+        claims.exp = claims.iat + 30;
+    })
 }
 
 async fn run(
@@ -158,4 +168,42 @@ async fn the_rule_is_told_over_grpc_too() {
     };
     assert_eq!((fault.reason.as_str(), fault.rule.as_str()), ("TOKEN_RESTRICTED", "revision"));
     assert_eq!(fault.restricted_variable, "x");
+}
+
+#[tokio::test]
+async fn a_grant_of_one_call_is_taken_once_whichever_way_it_comes() {
+    let (house, upstream) = (House::open(), Upstream::start([]).await);
+    let granted = for_one_call(&house, &upstream);
+    let calls = (0..10).map(|_| run(&house, &granted, Some("c"), ""));
+    let outcomes = futures_util::future::join_all(calls).await;
+    let (taken, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    assert_eq!((taken.len(), upstream.calls()), (1, 1));
+    assert!(refused.into_iter().all(|refused| rule(refused) == Rule::MaxUses));
+
+    let request =
+        ExecuteRequest { grant: granted.jwt(), operation_name: Some("c".to_owned()), ..Default::default() };
+    let fault = read_status(client(&house).execute(request).await.unwrap_err(), Reason::Internal);
+    assert_eq!(rule(Err(fault)), Rule::MaxUses);
+    let mut session = Session::open(client(&house)).await;
+    session.call(1, &granted).await;
+    assert_eq!(session.next().await.1.unwrap_err(), Reason::TokenRestricted);
+    session.send(Event::Call(hashed(2, &granted))).await;
+    assert_eq!(session.next().await.1.unwrap_err(), Reason::GrantUnknown);
+    // A call that is refused has been its call too.
+    let another = for_one_call(&house, &upstream);
+    let reason = run(&house, &another, Some("nobody"), "").await.unwrap_err().reason();
+    assert_eq!(reason, Reason::OperationNotFound);
+    assert_eq!(rule(run(&house, &another, Some("c"), "").await), Rule::MaxUses);
+    assert_eq!(upstream.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_grant_of_one_call_that_could_be_shown_again_is_not_taken() {
+    let (house, upstream) = (House::open(), Upstream::start([]).await);
+    let reason = async |granted: Granted| run(&house, &granted, Some("c"), "").await.unwrap_err().reason();
+    let lasting = for_one_call(&house, &upstream).change(|claims| claims.exp = claims.iat + 300);
+    assert_eq!(reason(lasting).await, Reason::GrantInvalid, "it would be forgotten before it runs out");
+    let timeless = for_one_call(&house, &upstream).change(|claims| claims.jti = Some(Uuid::new_v4()));
+    assert_eq!(reason(timeless).await, Reason::ExecutorUnavailable, "it may be of before the start");
+    assert_eq!(upstream.calls(), 0);
 }

@@ -211,6 +211,14 @@ impl Fault {
         self
     }
 
+    /// What the caller may read of it, without the cause.
+    #[must_use]
+    pub fn told(&self) -> Self {
+        let Inner { reason, message, details, retry_after, .. } = &*self.0;
+        let (message, details, retry_after) = (message.clone(), details.clone(), *retry_after);
+        Self(Box::new(Inner { reason: *reason, message, details, retry_after, cause: None }))
+    }
+
     /// What went wrong.
     pub fn reason(&self) -> Reason {
         self.0.reason

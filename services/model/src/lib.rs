@@ -13,8 +13,8 @@
 //! - **bearer**: what a caller presents; a **token** is what the registry knows of it.
 //! - **secret**: any text that must not be printed; a **credential** is the secret an upstream wants.
 //! - **grant**: the registry's signed word that a bearer may run one portal revision until then.
-//! - **user**: a person; a **member** of an organization where they have a **role** in it.
 //! - **restrictions**: what a token may do less than its portal would let it.
+//! - **user**: a person; a **member** of an organization where they have a **role** in it.
 //! - **upstream**: the GraphQL API that an organization's portals run against.
 //! - **fault**: why something could not be done, in words for its caller and a cause for the log.
 

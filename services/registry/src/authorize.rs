@@ -14,13 +14,18 @@ use crate::{
 use model::{Bearer, BearerKind, Fault, Fingerprint, Reason, Secret, restriction::Rule};
 use proto::grant::{AUDIENCE, Claims, ISSUER, UpstreamClaim};
 use std::time::{Duration, SystemTime};
+use uuid::Uuid;
 
 /// How long a grant lasts at most.
 pub(crate) const LIFE: Duration = Duration::from_secs(5 * 60);
 
+/// How long a grant lasts that is good for one call: long enough to be carried to an executor.
+const LIFE_OF_ONE_CALL: Duration = Duration::from_secs(30);
+
 /// A grant, and what the edge itself must see to.
 pub(crate) struct Authorization {
-    pub(crate) grant: Secret,
+    /// Nothing where uses are counted and none was spent.
+    pub(crate) grant: Option<Secret>,
     pub(crate) expires_at: SystemTime,
     pub(crate) organization: Organization,
     pub(crate) portal: Portal,
@@ -29,63 +34,96 @@ pub(crate) struct Authorization {
     pub(crate) revision: Revision,
 }
 
-/// Grants `bearer` the portal that the two slugs name.
+/// A bearer that may call the portal that it names, as that was read.
+pub(crate) struct Admitted {
+    pub(crate) token: Token,
+    organization: Organization,
+    portal: Portal,
+    document: Document,
+    portal_revision: u64,
+    revision: Revision,
+    now: SystemTime,
+    expires_at: SystemTime,
+}
+
+/// For how many calls a grant is good.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Good {
+    /// As many as one likes, until it runs out.
+    ForAll,
+    /// One.
+    ForOne,
+}
+
+/// Says whether `bearer` may call the portal that the two slugs name.
 ///
 /// # Errors
 ///
-/// UNAUTHENTICATED for a bearer that nobody holds rightfully, FORBIDDEN for one of another portal,
-/// STORAGE_UNAVAILABLE when the store cannot be read.
-pub(crate) fn authorize(
+/// UNAUTHENTICATED for a bearer that nobody holds rightfully, FORBIDDEN for one of another portal, TOKEN_RESTRICTED for
+/// one that is pinned to what is no longer there, STORAGE_UNAVAILABLE when the store cannot be read.
+pub(crate) fn admit(
     catalog: &Catalog,
-    signer: &Signer,
-    usage: &Usage,
     (organization_slug, portal_slug, bearer): (&str, &str, &str),
     now: SystemTime,
-) -> Result<Authorization, Fault> {
+) -> Result<Admitted, Fault> {
     let revision = catalog.revision();
     let (organization, portal, token) = holder(catalog, bearer, now)?;
     if organization.slug != organization_slug || portal.slug != portal_slug {
         return Err(Fault::new(Reason::Forbidden, "the token is not good for this portal"));
     }
-    let (issued_at, expires_at) = life(&token, now).ok_or_else(unauthenticated)?;
+    let expires_at = end(&token, now).ok_or_else(unauthenticated)?;
     let (portal_revision, document) = runnable(catalog, &portal, &token)?;
-    let claims = Claims {
-        iss: ISSUER.to_owned(),
-        aud: AUDIENCE.to_owned(),
-        iat: issued_at,
-        exp: expires_at,
-        organization: organization.uuid.to_string(),
-        portal: portal.uuid.to_string(),
-        revision: portal_revision,
-        token: token.uuid.to_string(),
-        document: document.into_claim(),
-        ignore_extra_variables: portal.extra_variables == ExtraVariables::Ignore,
-        upstream: UpstreamClaim {
-            url: organization.upstream_url.clone(),
-            sealed: organization.upstream_sealed.clone(),
-            timeout_ms: u64::from(organization.upstream_timeout_seconds) * 1_000,
-        },
-        restrictions: token.restrictions.as_ref().and_then(Restrictions::claim),
-    };
-    let grant = signer.sign(&claims)?;
-    usage.note(token.uuid, now.into());
-    let expires_at = SystemTime::UNIX_EPOCH + Duration::from_secs(expires_at);
-    Ok(Authorization { grant, expires_at, organization, portal, token, revision })
+    Ok(Admitted { token, organization, portal, document, portal_revision, revision, now, expires_at })
+}
+
+impl Admitted {
+    /// Signs a grant for it.
+    ///
+    /// # Errors
+    ///
+    /// INTERNAL, where the claims have no JSON text.
+    pub(crate) fn grant(self, signer: &Signer, usage: &Usage, good: Good) -> Result<Authorization, Fault> {
+        let Self { token, organization, portal, document, portal_revision, revision, now, expires_at } = self;
+        let (expires_at, jti) = match good {
+            Good::ForAll => (expires_at, None),
+            Good::ForOne => (expires_at.min(now + LIFE_OF_ONE_CALL), Some(Uuid::now_v7())),
+        };
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            iat: seconds(now),
+            exp: seconds(expires_at),
+            organization: organization.uuid.to_string(),
+            portal: portal.uuid.to_string(),
+            revision: portal_revision,
+            token: token.uuid.to_string(),
+            document: document.into_claim(),
+            ignore_extra_variables: portal.extra_variables == ExtraVariables::Ignore,
+            upstream: UpstreamClaim {
+                url: organization.upstream_url.clone(),
+                sealed: organization.upstream_sealed.clone(),
+                timeout_ms: u64::from(organization.upstream_timeout_seconds) * 1_000,
+            },
+            restrictions: token.restrictions.as_ref().and_then(Restrictions::claim),
+            jti,
+        };
+        let grant = Some(signer.sign(&claims)?);
+        usage.note(token.uuid, now.into());
+        Ok(Authorization { grant, expires_at, organization, portal, token, revision })
+    }
+
+    /// All that an edge must see to, without a grant: no use was spent.
+    pub(crate) fn spared(self) -> Authorization {
+        let Self { organization, portal, token, revision, expires_at, .. } = self;
+        Authorization { grant: None, expires_at, organization, portal, token, revision }
+    }
 }
 
 /// The one portal that a live bearer is good for.
 fn holder(catalog: &Catalog, bearer: &str, now: SystemTime) -> Result<(Organization, Portal, Token), Fault> {
     let fingerprint = fingerprint(bearer).ok_or_else(unauthenticated)?;
     let token = catalog.token(&fingerprint)?.ok_or_else(unauthenticated)?;
-    let ends = [
-        (Mortal::Token, token.uuid),
-        (Mortal::Portal, token.portal),
-        (Mortal::Organization, token.organization),
-    ];
-    // A token that was exchanged for something ends with it.
-    let secret = token.secret.map(|secret| (Mortal::Secret, secret));
-    let issuer = token.trusted_issuer.map(|issuer| (Mortal::TrustedIssuer, issuer));
-    for (what, uuid) in ends.into_iter().chain(secret).chain(issuer) {
+    for (what, uuid) in rests_on(&token) {
         if catalog.has_ended(what, uuid)? {
             return Err(unauthenticated());
         }
@@ -96,6 +134,18 @@ fn holder(catalog: &Catalog, bearer: &str, now: SystemTime) -> Result<(Organizat
     let organization = catalog.organization(token.organization)?.ok_or_else(unauthenticated)?;
     let portal = catalog.portal(organization.uuid, token.portal)?.ok_or_else(unauthenticated)?;
     Ok((organization, portal, token))
+}
+
+/// What a token ends with: itself, what it belongs to, and what it was exchanged for.
+pub(crate) fn rests_on(token: &Token) -> impl Iterator<Item = (Mortal, Uuid)> {
+    let owners = [
+        (Mortal::Token, token.uuid),
+        (Mortal::Portal, token.portal),
+        (Mortal::Organization, token.organization),
+    ];
+    let secret = token.secret.map(|secret| (Mortal::Secret, secret));
+    let issuer = token.trusted_issuer.map(|issuer| (Mortal::TrustedIssuer, issuer));
+    owners.into_iter().chain(secret).chain(issuer)
 }
 
 /// What a token may run: the revision that it is pinned to, or else the live one.
@@ -114,17 +164,16 @@ fn fingerprint(bearer: &str) -> Option<Fingerprint> {
     bearer.is(BearerKind::PortalToken).then(|| bearer.fingerprint())
 }
 
-/// From when to when a grant for `token` lasts, in seconds since 1970; nothing where not even a second is left.
-fn life(token: &Token, now: SystemTime) -> Option<(u64, u64)> {
-    let seconds =
-        |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map(|since| since.as_secs()).ok();
-    let issued_at = seconds(now)?;
-    let until = issued_at + LIFE.as_secs();
-    let expires_at = match token.expires_at_ms {
-        Some(end) => seconds(end.into())?.min(until),
-        None => until,
-    };
-    (expires_at > issued_at).then_some((issued_at, expires_at))
+/// Until when a grant for `token` lasts, in whole seconds; nothing where not even one is left.
+fn end(token: &Token, now: SystemTime) -> Option<SystemTime> {
+    let until = seconds(now) + LIFE.as_secs();
+    let end = token.expires_at_ms.map_or(until, |end| seconds(end.into()).min(until));
+    (end > seconds(now)).then(|| SystemTime::UNIX_EPOCH + Duration::from_secs(end))
+}
+
+/// Whole seconds since 1970.
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn unauthenticated() -> Fault {
@@ -134,7 +183,7 @@ fn unauthenticated() -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::administration::desk::{keyring, operator, registry};
+    use crate::administration::desk::{operator, registry};
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     use proto::registry::v1::CreatePortalTokenRequest;
 
@@ -195,11 +244,8 @@ mod tests {
             };
             tokens.push(registry.administration().create_token(&operator(), request).await.unwrap().1);
         }
-        let (signer, usage, now) = (Signer::new(&keyring()), Usage::default(), SystemTime::now());
-        let let_in = |bearer: &str| {
-            let named = ("acme", "viewer", bearer);
-            authorize(registry.catalog(), &signer, &usage, named, now).is_ok()
-        };
+        let now = SystemTime::now();
+        let let_in = |bearer: &str| admit(registry.catalog(), ("acme", "viewer", bearer), now).is_ok();
         let [token, other] = [0, 1].map(|at: usize| tokens[at].expose());
         assert!(let_in(token) && let_in(other));
         let (mut dice, mut looked_up) = (Dice(4), 0);

@@ -5,7 +5,7 @@ mod people;
 use crate::{
     record::{
         self, AccessToken, AuditEvent, Document, End, Ending, Mark, Moment, Organization, Pointer, Portal,
-        PortalSecret, Tally, Token, TokenUse, TrustedIssuer,
+        PortalSecret, SpentUses, Tally, Token, TokenUse, TrustedIssuer,
     },
     store::{Entry, Key, KeyRange, Revision, Scan, Store, StoreError},
     table::{self, Mortal},
@@ -202,6 +202,11 @@ impl Catalog {
     }
 
     /// When a token or a secret was last used, as far as that is written.
+    /// How many uses of a token are spent, and the commit that said so.
+    pub(crate) fn spent_uses(&self, token: Uuid) -> Result<Option<(SpentUses, Revision)>, ReadError> {
+        self.read_entry(&table::spent_uses(token))
+    }
+
     pub(crate) fn token_use(&self, token: Uuid) -> Result<Option<TokenUse>, ReadError> {
         self.read(&table::token_use(token))
     }

@@ -23,6 +23,7 @@ mod registry;
 pub mod store;
 mod table;
 mod usage;
+mod uses;
 mod watch;
 mod withdrawals;
 

@@ -14,6 +14,7 @@ use crate::{
     store::{self, Batch, CommitError, Options, SledStore, Store},
     table::{self, Mortal},
     usage::Usage,
+    uses::Uses,
     withdrawals::Withdrawals,
 };
 use model::{
@@ -132,6 +133,7 @@ pub async fn open(config: Config) -> Result<Opened, OpenError> {
         credentials: config.keyring.keys(Purpose::Credential),
         usage: Usage::default(),
         turns: Turns::new(),
+        uses: Uses::new(),
         withdrawals,
         guesses: Guesses::default(),
         refusals,

@@ -25,7 +25,7 @@ pub(crate) use organization::{Organization, Tally};
 pub(crate) use portal::{ExtraVariables, Portal};
 pub(crate) use restriction::{Restrictions, Variable as RestrictedVariable};
 pub(crate) use secret::PortalSecret;
-pub(crate) use token::{Token, TokenKind, TokenUse};
+pub(crate) use token::{SpentUses, Token, TokenKind, TokenUse};
 pub(crate) use trusted_issuer::TrustedIssuer;
 pub(crate) use user::{Membership, Place, Role, User};
 
@@ -81,6 +81,7 @@ mod tests {
         keeps::<PortalSecret>("portal_secret");
         keeps::<PortalSecret>("portal_secret_by_user");
         keeps::<Portal>("portal_of_user");
+        keeps::<SpentUses>("spent_uses");
         keeps::<Tally>("tally");
         keeps::<Tally>("tally_with_head");
         keeps::<Tally>("tally_with_members");

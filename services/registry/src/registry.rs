@@ -2,7 +2,7 @@
 
 use crate::{
     administration::Administration,
-    authorize::{Authorization, authorize},
+    authorize::{Authorization, Good, admit},
     caller::Origin,
     catalog::Catalog,
     change::Turns,
@@ -11,6 +11,7 @@ use crate::{
     grant::Signer,
     identity::Issuers,
     usage::{self, Usage},
+    uses::Uses,
     watch::{self, Hearing},
     withdrawals::Withdrawals,
 };
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) signer: Signer,
     pub(crate) credentials: PurposeKeys,
     pub(crate) usage: Usage,
+    pub(crate) uses: Uses,
     pub(crate) turns: Turns,
     pub(crate) withdrawals: Arc<Withdrawals>,
     pub(crate) guesses: Guesses,
@@ -146,14 +148,26 @@ impl Registry {
         read.await.map_err(Fault::internal)?
     }
 
-    fn authorize_now(&self, request: &AuthorizeRequest) -> Result<AuthorizeResponse, Fault> {
-        let AuthorizeRequest { organization, portal, bearer } = request;
-        let Shared { catalog, signer, usage, .. } = &*self.0;
-        let named = (organization.as_str(), portal.as_str(), bearer.as_str());
-        let authorization = authorize(catalog, signer, usage, named, SystemTime::now());
+    async fn authorize_now(&self, request: &AuthorizeRequest) -> Result<AuthorizeResponse, Fault> {
+        let authorization = self.authorization(request).await;
         let outcome = authorization.as_ref().map_or_else(|fault| fault.reason().code(), |_| "GRANTED");
         counter!("portals_registry_authorize_total", "outcome" => outcome).increment(1);
         authorization.map(AuthorizeResponse::from)
+    }
+
+    async fn authorization(&self, request: &AuthorizeRequest) -> Result<Authorization, Fault> {
+        let AuthorizeRequest { organization, portal, bearer, spare_uses } = request;
+        let Shared { catalog, signer, usage, uses, .. } = &*self.0;
+        let admit = || admit(catalog, (organization, portal, bearer), SystemTime::now());
+        let admitted = admit()?;
+        match (admitted.token.max_uses(), spare_uses) {
+            (None, _) => admitted.grant(signer, usage, Good::ForAll),
+            (Some(_), true) => Ok(admitted.spared()),
+            (Some(_), false) => {
+                let admitted = uses.spend(catalog, admitted.token.uuid, admit).await?;
+                admitted.grant(signer, usage, Good::ForOne)
+            }
+        }
     }
 
     async fn exchange(
@@ -196,7 +210,7 @@ impl RegistryService for Registry {
         &self,
         request: Request<AuthorizeRequest>,
     ) -> Result<Response<AuthorizeResponse>, Status> {
-        door::answer("Authorize", None, self.authorize_now(request.get_ref()))
+        door::answer("Authorize", None, self.authorize_now(request.get_ref()).await)
     }
 
     async fn exchange_token(
@@ -223,7 +237,7 @@ impl From<Authorization> for AuthorizeResponse {
             |text: Option<&str>| text.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
         let restrictions = token.restrictions.as_ref();
         Self {
-            grant: grant.expose().to_owned(),
+            grant: grant.map(|grant| grant.expose().to_owned()).unwrap_or_default(),
             expires_at: Some(time::write(expires_at)),
             organization_uuid: organization.uuid.to_string(),
             portal_uuid: portal.uuid.to_string(),
@@ -235,6 +249,7 @@ impl From<Authorization> for AuthorizeResponse {
             rate_limit_per_minute: organization.rate_limit_per_minute,
             store_revision: revision,
             timeout_ms: organization.upstream_timeout_seconds.saturating_mul(1_000),
+            counts_uses: token.max_uses().is_some(),
         }
     }
 }

@@ -25,6 +25,7 @@ const EPHEMERAL_ORDER: u8 = b'e';
 /// The same, by when they end.
 const ENDINGS: u8 = b'x';
 const TOKEN_USES: u8 = b'U';
+const SPENT_USES: u8 = b'u';
 const SECRETS: u8 = b'C';
 /// Secrets that are not revoked, by portal and UUID.
 pub(crate) const SECRET_ORDER: u8 = b'c';
@@ -209,6 +210,11 @@ pub(crate) fn secret_orders(portal: Uuid) -> KeyRange {
 pub(crate) fn of_portal(key: &Key) -> Option<(Uuid, Uuid)> {
     let (portal, owned) = key.name().split_at_checked(16)?;
     Some((Uuid::from_slice(portal).ok()?, Uuid::from_slice(owned).ok()?))
+}
+
+/// How many uses of a token are spent.
+pub(crate) fn spent_uses(token: Uuid) -> Key {
+    Key::new(SPENT_USES, token)
 }
 
 /// When a token or a secret was last used.

@@ -104,6 +104,9 @@ impl Authorizer {
                     }
                 }
                 Verdict::Refused(reason) => return Err(refusal(reason)),
+                Verdict::Failed(fault) if fault.reason() == Reason::TokenRestricted => {
+                    return Err(fault.told());
+                }
                 Verdict::Failed(cause) => {
                     let kept = self.grants.fallback(&key, Instant::now());
                     return kept.map(|kept| (key, kept)).ok_or_else(|| unavailable(cause));
@@ -147,11 +150,7 @@ impl Authorizer {
         questions.insert(key, receiver.clone());
         drop(questions);
         let question = Question { authorizer: Arc::clone(self), key, sender, verdict: None };
-        let request = AuthorizeRequest {
-            organization: name.organization().to_owned(),
-            portal: name.portal().to_owned(),
-            bearer: bearer.expose().to_owned(),
-        };
+        let request = request(name, bearer, true);
         // A task of its own: that its first caller leaves must not end it for the others.
         tokio::spawn(question.ask(request));
         Ok(receiver)
@@ -181,7 +180,30 @@ impl Authorizer {
         Verdict::Failed(Arc::new(unavailable(UnreadableAnswer::Outdated)))
     }
 
+    /// Asks for a grant of one call, for which the registry counts a use: it is neither kept nor shared.
+    ///
+    /// # Errors
+    ///
+    /// `TokenRestricted` when no use is left, and those of [`Self::authorize`].
+    pub(crate) async fn spend_use(
+        &self,
+        name: &PortalName,
+        bearer: &Bearer,
+    ) -> Result<Arc<SignedGrant>, Fault> {
+        let answer = self.say(request(name, bearer, false)).await.map_err(|fault| match fault.reason() {
+            reason @ (Reason::Unauthenticated | Reason::Forbidden) => refusal(reason),
+            Reason::TokenRestricted => fault,
+            _ => unavailable(fault),
+        })?;
+        Ok(Arc::new(SignedGrant::new(Secret::new(answer.grant))))
+    }
+
     async fn ask_once(&self, request: AuthorizeRequest, asked: Instant) -> Result<Authorization, Fault> {
+        self.read(self.say(request).await?, asked).map_err(unavailable)
+    }
+
+    /// What the registry says.
+    async fn say(&self, request: AuthorizeRequest) -> Result<AuthorizeResponse, Fault> {
         let mut request = tonic::Request::new(request);
         request.set_timeout(ASK_TIMEOUT);
         let mut registry = self.registry.clone();
@@ -189,7 +211,7 @@ impl Authorizer {
         let response = answered
             .map_err(|_| unavailable(UnreadableAnswer::Late))?
             .map_err(|status| proto::fault::read_status(status, Reason::RegistryUnavailable))?;
-        self.read(response.into_inner(), asked).map_err(unavailable)
+        Ok(response.into_inner())
     }
 
     fn read(&self, answer: AuthorizeResponse, asked: Instant) -> Result<Authorization, UnreadableAnswer> {
@@ -214,6 +236,7 @@ impl Authorizer {
             subjects,
             allowed,
             token_allowed,
+            counts_uses: answer.counts_uses,
             rate_limit: answer.rate_limit_per_minute,
             window,
             timeout,
@@ -222,6 +245,15 @@ impl Authorizer {
             expires: asked + life,
             withdrawn: AtomicBool::new(false),
         })
+    }
+}
+
+fn request(name: &PortalName, bearer: &Bearer, spare_uses: bool) -> AuthorizeRequest {
+    AuthorizeRequest {
+        organization: name.organization().to_owned(),
+        portal: name.portal().to_owned(),
+        bearer: bearer.expose().to_owned(),
+        spare_uses,
     }
 }
 

@@ -38,6 +38,7 @@ fn authorization(number: u8, store_revision: u64, asked: Instant) -> Arc<Authori
         grant: Arc::new(SignedGrant::new(Secret::new(format!("grant {number} {store_revision}")))),
         subjects,
         allowed: AllowedAddresses::default(),
+        counts_uses: false,
         token_allowed: None,
         rate_limit: 200,
         window: Windows::new(asked).of(subjects.organization, asked),

@@ -42,7 +42,7 @@ pub(super) fn restrictions(
     operations: Option<Vec<String>>,
     variables: Option<Variables>,
     allowed_ip_addresses: Option<String>,
-    revision: Option<Revision>,
+    (max_uses, revision): (Option<u32>, Option<Revision>),
 ) -> Option<Restrictions> {
     let restrictions = Restrictions {
         operations: operations.unwrap_or_default(),
@@ -50,6 +50,7 @@ pub(super) fn restrictions(
         allowed_ip_addresses,
         revision: revision.map_or(TokenRevision::Unspecified, TokenRevision::from).into(),
         pinned_revision: None,
+        max_uses,
     };
     (restrictions != Restrictions::default()).then_some(restrictions)
 }

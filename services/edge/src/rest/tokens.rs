@@ -34,6 +34,9 @@ sent! {
         /// From where it may be called, within the portal's own: addresses and CIDR ranges, separated by spaces.
         #[schema(examples("192.0.2.1/32 198.51.100.0/24"))]
         allowed_ip_addresses: Option<String>,
+        /// How many calls it is good for; as many as one likes where it is not given.
+        #[schema(minimum = 1, examples(10))]
+        max_uses: Option<u32>,
         revision: Option<Revision>,
     }
 }
@@ -71,7 +74,12 @@ async fn create(asked: Asked, sent: NewToken) -> Answered {
         portal: asked.slug(1),
         description: sent.description,
         expires_at: sent.expires_at,
-        restrictions: restrictions(sent.operations, sent.variables, sent.allowed_ip_addresses, sent.revision),
+        restrictions: restrictions(
+            sent.operations,
+            sent.variables,
+            sent.allowed_ip_addresses,
+            (sent.max_uses, sent.revision),
+        ),
     };
     let created = answered(asked.registry().create_portal_token(asked.message(request))).await?;
     let token = present(created.portal_token)?;

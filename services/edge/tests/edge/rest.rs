@@ -220,6 +220,7 @@ async fn tokens_are_listed_made_and_revoked() {
         expires_at: at(1_787_714_565_555),
         last_used_at: None,
         restrictions: None,
+        uses: None,
     };
     stage.registry.answer("list_portal_tokens", move |_: &v1::ListPortalTokensRequest| {
         Ok(v1::ListPortalTokensResponse { tokens: vec![token()], total: 1 })

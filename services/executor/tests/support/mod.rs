@@ -85,6 +85,7 @@ impl House {
                 timeout_ms: 10_000,
             },
             restrictions: None,
+            jti: None,
         };
         Granted { claims, header, keyring: self.keyring.clone() }
     }

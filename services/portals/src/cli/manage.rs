@@ -288,6 +288,9 @@ pub(crate) struct Restrictions {
     /// From where it may be called, within the portal's own: addresses and CIDR ranges, separated by spaces
     #[arg(long, value_name = "ADDRESSES")]
     pub(crate) allowed_ip_addresses: Option<String>,
+    /// How many calls it is good for [default: as many as one likes]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_uses: Option<u32>,
     /// Keeps it to the revision of the document that is live now
     #[arg(long)]
     pub(crate) pin: bool,

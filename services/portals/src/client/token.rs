@@ -57,6 +57,8 @@ struct Restrictions {
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_ip_addresses: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    max_uses: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<&'static str>,
 }
 
@@ -88,6 +90,7 @@ impl TryFrom<manage::Restrictions> for Restrictions {
             operations: given.operations,
             variables,
             allowed_ip_addresses: given.allowed_ip_addresses,
+            max_uses: given.max_uses,
             revision: given.pin.then_some("pin"),
         })
     }
@@ -121,6 +124,7 @@ mod tests {
             fixed: owned(fixed),
             checked: owned(checked),
             allowed_ip_addresses: None,
+            max_uses: Some(3),
             pin: true,
         };
         Ok(serde_json::to_string(&Restrictions::try_from(given)?).unwrap())
@@ -130,7 +134,7 @@ mod tests {
     fn flags_are_what_the_api_takes_and_numbers_keep_their_digits() {
         assert_eq!(
             read(&["commit=HEAD", "n:=1.50"], &[r#"branch={"pattern":"^a=b"}"#]).unwrap(),
-            r#"{"operations":["a"],"variables":{"branch":{"schema":{"pattern":"^a=b"}},"commit":{"fixed":"HEAD"},"n":{"fixed":1.50}},"revision":"pin"}"#
+            r#"{"operations":["a"],"variables":{"branch":{"schema":{"pattern":"^a=b"}},"commit":{"fixed":"HEAD"},"n":{"fixed":1.50}},"max_uses":3,"revision":"pin"}"#
         );
     }
 

@@ -5,6 +5,7 @@ use super::{
     organizations::read_slug,
     problems::{Problems, invalid},
     revision::check_revision,
+    tokens::{New, mint},
     wire,
 };
 use crate::{
@@ -60,8 +61,8 @@ impl Administration<'_> {
             draft.tally.portals += 1;
             draft.put(table::portal(portal.organization, portal.uuid), &portal);
             draft.put(table::document(portal.uuid, portal.document_revision), &document);
-            let made = (portal.created_at_ms, created_by);
-            let (bearer, token) = super::tokens::mint(&mut draft, &portal, None, (None, None), made);
+            let new = New { created_by, ..New::default() };
+            let (bearer, token) = mint(&mut draft, &portal, new, portal.created_at_ms);
             let mut data = described(&portal);
             data.insert("token".to_owned(), json!(token.uuid));
             let happening = Happening {

@@ -34,8 +34,8 @@ impl Wanted {
                 }
             }
         }
-        let allowed_ip_addresses = asked.allowed_ip_addresses;
-        let parts = Parts { operations, variables, allowed_ip_addresses, ..Parts::default() };
+        let v1::Restrictions { allowed_ip_addresses, max_uses, .. } = asked;
+        let parts = Parts { operations, variables, allowed_ip_addresses, max_uses, revision: None };
         let restrictions = match Restrictions::parse(parts) {
             Ok(restrictions) => restrictions,
             Err(error) => {
@@ -78,5 +78,6 @@ pub(super) fn told(restrictions: record::Restrictions) -> v1::Restrictions {
         allowed_ip_addresses: restrictions.allowed_ip_addresses,
         revision: revision.into(),
         pinned_revision,
+        max_uses: restrictions.max_uses,
     }
 }

@@ -22,14 +22,19 @@ use uuid::Uuid;
 /// The most live tokens of a portal; those that have expired do not count.
 const MAX_TOKENS: usize = 100;
 
+/// What a service token is to be.
+#[derive(Default)]
+pub(crate) struct New {
+    pub(crate) description: Option<String>,
+    pub(crate) expires_at: Option<Moment>,
+    pub(crate) restrictions: Option<Restrictions>,
+    /// The user who makes it, where one does.
+    pub(crate) created_by: Option<Uuid>,
+}
+
 /// Makes a token within a change; the bearer is for the one answer that tells it.
-pub(crate) fn mint(
-    draft: &mut Draft,
-    portal: &Portal,
-    description: Option<String>,
-    (expires_at, restrictions): (Option<Moment>, Option<Restrictions>),
-    (now, created_by): (Moment, Option<Uuid>),
-) -> (Bearer, Token) {
+pub(crate) fn mint(draft: &mut Draft, portal: &Portal, new: New, now: Moment) -> (Bearer, Token) {
+    let New { description, expires_at, restrictions, created_by } = new;
     let bearer = Bearer::generate(BearerKind::PortalToken);
     let fingerprint = bearer.fingerprint();
     let token = Token {
@@ -62,7 +67,11 @@ impl Administration<'_> {
         for token in items {
             let last_used_at = self.last_use(token.uuid)?;
             let created_by = self.creator(token.created_by)?;
-            tokens.push(wire::token(token, created_by, last_used_at));
+            let uses = match token.max_uses() {
+                Some(_) => Some(self.catalog.spent_uses(token.uuid)?.map_or(0, |(uses, _)| uses.spent)),
+                None => None,
+            };
+            tokens.push(wire::token(token, created_by, last_used_at, uses));
         }
         Ok(v1::ListPortalTokensResponse { tokens, total })
     }
@@ -96,23 +105,21 @@ impl Administration<'_> {
             for token in expired {
                 draft.delete(table::token_order(portal.uuid, token.uuid));
             }
-            let description = request.description.clone();
-            let restrictions = restrictions.as_ref().map(Restrictions::from);
+            let new = New {
+                description: request.description.clone(),
+                expires_at,
+                restrictions: restrictions.as_ref().map(Restrictions::from),
+                created_by: caller.user_uuid(),
+            };
+            let (bearer, token) = mint(&mut draft, &portal, new, now.into());
             let mut data = json!({
                 "portal": {"uuid": portal.uuid, "slug": portal.slug},
-                "kind": TokenKind::Service,
+                "kind": token.kind,
                 "expires_at": expires_at.and_then(|at| time::text(at.into())),
             });
-            if let (Some(restrictions), Some(data)) = (&restrictions, data.as_object_mut()) {
+            if let (Some(restrictions), Some(data)) = (&token.restrictions, data.as_object_mut()) {
                 data.insert("restrictions".to_owned(), json!(restrictions));
             }
-            let (bearer, token) = mint(
-                &mut draft,
-                &portal,
-                description,
-                (expires_at, restrictions),
-                (now.into(), caller.user_uuid()),
-            );
             let happening = Happening {
                 r#type: "PORTAL_TOKEN_CREATED",
                 subject: "portal_token",
@@ -124,7 +131,8 @@ impl Administration<'_> {
         };
         let ((token, bearer), _) = self.turns.change(self.catalog, &request.organization, plan).await?;
         let created_by = self.creator(token.created_by)?;
-        Ok((wire::token(token, created_by, None), bearer))
+        let uses = token.max_uses().map(|_| 0);
+        Ok((wire::token(token, created_by, None, uses), bearer))
     }
 
     /// Revokes a token: when this returns, it is dead on every edge.
@@ -178,10 +186,8 @@ mod tests {
     use super::*;
     use crate::{
         Registry,
-        administration::desk::{keyring, operator, registry},
-        authorize::authorize,
-        grant::Signer,
-        usage::Usage,
+        administration::desk::{operator, registry},
+        authorize::admit,
     };
     use std::time::Duration;
 
@@ -195,7 +201,8 @@ mod tests {
             let portal = administration.portal("acme", "viewer")?;
             let now = Moment::now();
             let mint = |end: &SystemTime| {
-                mint(&mut draft, &portal, None, (Some((*end).into()), None), (now, None)).0
+                let new = New { expires_at: Some((*end).into()), ..New::default() };
+                mint(&mut draft, &portal, new, now).0
             };
             let bearers: Vec<_> = ends.iter().map(mint).collect();
             let happening = Happening {
@@ -235,10 +242,9 @@ mod tests {
         let end = SystemTime::from(Moment::now()) + Duration::from_secs(3_600);
         let bearers = minted(&registry, &[end]).await;
         let bearer = bearers[0].expose();
-        let (signer, usage) = (Signer::new(&keyring()), Usage::default());
-        let at = |now| authorize(registry.catalog(), &signer, &usage, ("acme", "viewer", bearer), now);
+        let at = |now| admit(registry.catalog(), ("acme", "viewer", bearer), now);
 
-        assert!(at(end - Duration::from_secs(2)).unwrap().expires_at <= end);
+        assert!(at(end - Duration::from_secs(2)).unwrap().spared().expires_at <= end);
         for now in [end, end + Duration::from_millis(1), end + Duration::from_secs(86_400)] {
             let Err(fault) = at(now) else { panic!("a grant at {now:?}") };
             assert_eq!((fault.reason(), fault.message()), (Reason::Unauthenticated, NOBODY_MAY_CALL));

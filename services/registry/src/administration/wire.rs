@@ -71,11 +71,12 @@ fn operation(operation: Operation) -> v1::Operation {
     }
 }
 
-/// A token, who made it and when it was last used.
+/// A token, who made it, when it was last used, and how many of its uses are spent where they are counted.
 pub(crate) fn token(
     token: record::Token,
     created_by: Option<v1::User>,
     last_used_at: Option<Moment>,
+    uses: Option<u32>,
 ) -> v1::PortalToken {
     v1::PortalToken {
         uuid: token.uuid.to_string(),
@@ -86,6 +87,7 @@ pub(crate) fn token(
         expires_at: token.expires_at_ms.map(|at| time::write(at.into())),
         last_used_at: last_used_at.map(|at| time::write(at.into())),
         restrictions: token.restrictions.map(restrictions::told),
+        uses,
     }
 }
 

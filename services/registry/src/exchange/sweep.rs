@@ -44,6 +44,7 @@ async fn sweep(catalog: &Catalog, before: Moment) -> Result<(), Fault> {
                 .delete(table::token(&ending.fingerprint))
                 .delete(table::ephemeral_order(ending.portal, token))
                 .delete(table::token_use(token))
+                .delete(table::spent_uses(token))
                 .delete(table::ending(at, token));
             // Where it was revoked before it ended: with the token gone nothing is left that this could bring back.
             if catalog.has_ended(Mortal::Token, token)? {

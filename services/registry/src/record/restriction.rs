@@ -13,6 +13,8 @@ pub(crate) struct Restrictions {
     pub(crate) variables: Vec<Variable>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) allowed_ip_addresses: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max_uses: Option<u32>,
     /// The revision of the portal with which the one document was saved that may be run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) document_revision: Option<u64>,
@@ -42,7 +44,7 @@ impl Restrictions {
 
 impl From<&model::Restrictions> for Restrictions {
     fn from(restrictions: &model::Restrictions) -> Self {
-        let Parts { operations, variables, allowed_ip_addresses, revision, .. } = restrictions.parts();
+        let Parts { operations, variables, allowed_ip_addresses, max_uses, revision } = restrictions.parts();
         let variable = |(name, narrowing)| match narrowing {
             Narrowing::Fixed(value) => Variable { name, fixed: Some(value), schemas: Vec::new() },
             Narrowing::Checked(schemas) => Variable { name, fixed: None, schemas },
@@ -51,6 +53,7 @@ impl From<&model::Restrictions> for Restrictions {
             operations,
             variables: variables.into_iter().map(variable).collect(),
             allowed_ip_addresses,
+            max_uses,
             document_revision: revision,
         }
     }

@@ -60,10 +60,21 @@ impl TokenKind {
 }
 
 impl Token {
+    /// How often it may be used, where that is counted.
+    pub(crate) fn max_uses(&self) -> Option<u32> {
+        self.restrictions.as_ref().and_then(|restrictions| restrictions.max_uses)
+    }
+
     /// Whether its time is over; at the very moment that was said, it is.
     pub(crate) fn has_expired(&self, now: SystemTime) -> bool {
         self.expires_at_ms.is_some_and(|end| SystemTime::from(end) <= now)
     }
+}
+
+/// How many uses of a token are spent, where they are counted.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct SpentUses {
+    pub(crate) spent: u32,
 }
 
 /// When a token was last used.

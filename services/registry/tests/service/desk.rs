@@ -214,6 +214,7 @@ impl Desk {
             organization: organization.to_owned(),
             portal: portal.to_owned(),
             bearer: bearer.to_owned(),
+            spare_uses: false,
         };
         fault(self.calls().authorize(request).await)
     }

@@ -2,7 +2,7 @@
 
 use crate::desk::{Desk, fault, refused};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use model::{Fault, Reason};
+use model::{Fault, Reason, fault::Details, restriction::Rule};
 use proto::{
     grant::{Claims, NARROWED_TYPE},
     registry::v1::{
@@ -158,5 +158,73 @@ async fn what_does_not_fit_the_portals_document_makes_no_token() {
         let message = refused(create(&desk, restrictions).await, Reason::ValidationFailed);
         assert!(message.starts_with("Validation failed: ") && message.contains(part), "{message}");
     }
+    let message = refused(create(&desk, uses(0)).await, Reason::ValidationFailed);
+    assert!(message.contains("max_uses must be a whole number of at least 1"), "{message}");
     assert_eq!(listed(&desk).await.len(), 1, "the portal's first");
+}
+
+fn uses(most: u32) -> Restrictions {
+    Restrictions { max_uses: Some(most), ..Default::default() }
+}
+
+/// What an edge asks for to keep.
+async fn spare(desk: &Desk, bearer: &str) -> Result<v1::AuthorizeResponse, Fault> {
+    let request = v1::AuthorizeRequest {
+        organization: "acme".to_owned(),
+        portal: "viewer".to_owned(),
+        bearer: bearer.to_owned(),
+        spare_uses: true,
+    };
+    fault(desk.calls().authorize(request).await)
+}
+
+fn all_spent<T>(answer: Result<T, Fault>) {
+    let Err(fault) = answer else { panic!("a use more than there are") };
+    let rule = Details::Restricted { rule: Rule::MaxUses, variable: None };
+    assert_eq!((fault.reason(), fault.details()), (Reason::TokenRestricted, &rule), "{fault}");
+}
+
+#[tokio::test]
+async fn each_grant_spends_a_use_and_is_good_for_one_call() {
+    let desk = desk().await;
+    let (made, bearer) = create(&desk, uses(2)).await.unwrap();
+    assert_eq!((made.uses, made.restrictions.unwrap().max_uses), (Some(0), Some(2)));
+    let spared = spare(&desk, &bearer).await.unwrap();
+    assert!(spared.counts_uses && spared.grant.is_empty(), "{spared:?}");
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let (r#type, claims, answer) = granted(&desk, &bearer).await;
+        assert!(answer.counts_uses && r#type == NARROWED_TYPE);
+        assert!(claims.exp - claims.iat <= 30, "long enough to be carried to an executor");
+        ids.push(claims.jti.unwrap());
+    }
+    assert_ne!(ids[0], ids[1]);
+    all_spent(desk.authorize("acme", "viewer", &bearer).await);
+    assert_eq!(listed(&desk).await[0].uses, Some(2));
+
+    let desk = desk.restart(|_| {}).await;
+    all_spent(desk.authorize("acme", "viewer", &bearer).await);
+    assert!(spare(&desk, &bearer).await.unwrap().grant.is_empty());
+    let (token, plain) = desk.token("acme", "viewer").await;
+    assert_eq!((token.uses, spare(&desk, &plain).await.unwrap().counts_uses), (None, false));
+    assert!(!spare(&desk, &plain).await.unwrap().grant.is_empty());
+}
+
+#[tokio::test]
+async fn of_many_who_ask_at_once_as_many_are_let_in_as_there_are_uses() {
+    let desk = desk().await;
+    let (made, bearer) = create(&desk, uses(7)).await.unwrap();
+    let asks = (0..20).map(|_| desk.authorize("acme", "viewer", &bearer));
+    let (granted, refused): (Vec<_>, Vec<_>) =
+        futures_util::future::join_all(asks).await.into_iter().partition(Result::is_ok);
+    assert_eq!((granted.len(), refused.len()), (7, 13));
+    refused.into_iter().for_each(all_spent);
+
+    desk.revoke("acme", "viewer", &made.uuid).await.unwrap();
+    refused_as_unknown(&desk, &bearer).await;
+}
+
+async fn refused_as_unknown(desk: &Desk, bearer: &str) {
+    refused(desk.authorize("acme", "viewer", bearer).await, Reason::Unauthenticated);
+    refused(spare(desk, bearer).await, Reason::Unauthenticated);
 }

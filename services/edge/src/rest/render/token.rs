@@ -38,6 +38,14 @@ pub(in crate::rest) struct Token {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, examples("192.0.2.1/32 198.51.100.0/24"))]
     allowed_ip_addresses: Option<String>,
+    /// How many calls it is good for, where they are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, examples(10))]
+    max_uses: Option<u32>,
+    /// How many of them were made, where they are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, examples(3))]
+    uses: Option<u32>,
     /// Which revisions it may run, where it may do less than its portal.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -68,6 +76,8 @@ impl Token {
             operations: restrictions.operations,
             variables: restrictions::told(restrictions.variables),
             allowed_ip_addresses: restrictions.allowed_ip_addresses,
+            max_uses: restrictions.max_uses,
+            uses: token.uses,
             revision,
             pinned_revision: restrictions.pinned_revision,
             token: itself,

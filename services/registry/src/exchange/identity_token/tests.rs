@@ -87,6 +87,7 @@ impl Desk {
             organization: "acme".to_owned(),
             portal: "viewer".to_owned(),
             bearer: token.to_owned(),
+            spare_uses: false,
         };
         self.client().authorize(request).await.is_ok()
     }
