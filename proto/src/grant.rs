@@ -46,6 +46,9 @@ pub struct Claims {
     /// Whether undeclared variables are left out instead of refused.
     #[serde(default)]
     pub ignore_extra_variables: bool,
+    /// Whether identical queries in flight of the token share one answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub coalesce: bool,
     /// Where it is run.
     pub upstream: UpstreamClaim,
     /// What of all this may not be done.

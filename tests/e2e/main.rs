@@ -12,6 +12,7 @@
 
 mod addresses;
 mod audit;
+mod coalescing;
 mod corpora;
 mod crash;
 mod examples;

@@ -5,6 +5,7 @@ use crate::{
     answer::{self, Failure, Start},
     breaker::Outcome,
     decode::Decoded,
+    flights::Overdue,
     gate::Pass,
     grants::Grant,
     outbound::{self, Client, SendError},
@@ -15,10 +16,7 @@ use http::{Response, StatusCode};
 use metrics::Histogram;
 use model::{Fault, Reason, document::OperationKind};
 use proto::Body;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     time::timeout_at,
@@ -36,41 +34,51 @@ pub(crate) struct Exchange {
     pub(crate) max_response_bytes: u64,
     /// Takes how long the upstream took until the head of its answer.
     pub(crate) seconds: Histogram,
-    /// One of the calls that this process takes on; held until the last byte is passed on.
-    pub(crate) _slot: OwnedSemaphorePermit,
+    pub(crate) began: Instant,
+    /// Says whether somebody has waited in vain, where it is not the deadline that ends it.
+    pub(crate) overdue: Option<Overdue>,
 }
 
 impl Exchange {
-    /// Sends, and answers with status and body.
+    /// Sends, and answers with status and the beginning of the body.
     ///
     /// # Errors
     ///
     /// Every `Upstream…` reason but those of the gate.
-    pub(crate) async fn run(mut self, sendable: &Sendable) -> Result<(StatusCode, Body), Fault> {
-        let began = Instant::now();
-        match timeout_at(self.deadline.into(), self.converse(sendable)).await {
+    pub(crate) async fn begin(&mut self, sendable: &Sendable) -> Result<(StatusCode, Start), Fault> {
+        let outcome = timeout_at(self.deadline.into(), self.converse(sendable)).await;
+        match outcome {
             Err(_) => {
-                if began.elapsed() >= self.fair_time() {
-                    self.pass.settle(Outcome::Failed);
-                }
+                self.count_silence();
                 Err(timed_out())
             }
             Ok(Err(failure)) => {
                 self.pass.settle(failure.outcome);
                 Err(failure.fault)
             }
-            Ok(Ok((status, Start::Whole(bytes)))) => {
-                self.pass.settle(Outcome::Answered);
-                Ok((status, Body::Whole(bytes)))
+            Ok(Ok((status, start))) => {
+                self.overdue = None;
+                if let Start::Whole(_) = start {
+                    self.pass.settle(Outcome::Answered);
+                }
+                Ok((status, start))
             }
-            Ok(Ok((status, Start::Long(first, rest)))) => Ok((status, self.stream(first, rest))),
         }
     }
 
-    /// What an upstream must have been given before its silence counts against it: a caller in a hurry is no
-    /// reason to leave it alone.
-    fn fair_time(&self) -> Duration {
-        (self.grant.upstream.timeout / 2).min(Duration::from_secs(1))
+    /// The body that begins so. The slot, one of the calls that this process takes on, is held until its last byte is
+    /// passed on.
+    pub(crate) fn pass_on(self, start: Start, slot: OwnedSemaphorePermit) -> Body {
+        match start {
+            Start::Whole(bytes) => Body::Whole(bytes),
+            Start::Long(first, rest) => self.stream(first, rest, slot),
+        }
+    }
+
+    fn count_silence(&mut self) {
+        if self.began.elapsed() >= self.grant.upstream.fair_time() {
+            self.pass.settle(Outcome::Failed);
+        }
     }
 
     async fn converse(&self, sendable: &Sendable) -> Result<(StatusCode, Start), Failure> {
@@ -109,10 +117,13 @@ impl Exchange {
     }
 
     /// Passes a long answer on as its reader takes it.
-    fn stream(self, first: Bytes, rest: Decoded) -> Body {
+    fn stream(self, first: Bytes, rest: Decoded, slot: OwnedSemaphorePermit) -> Body {
         let (sender, receiver) = mpsc::channel(STREAM_CHUNKS);
         let ending = Ending::new(&sender);
-        tokio::spawn(self.pump(first, rest, sender, ending));
+        tokio::spawn(async move {
+            self.pump(first, rest, sender, ending).await;
+            drop(slot);
+        });
         Body::Stream(receiver)
     }
 
@@ -163,6 +174,14 @@ impl Exchange {
     }
 }
 
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.overdue.as_ref().is_some_and(Overdue::noted) {
+            self.count_silence();
+        }
+    }
+}
+
 type Sender = mpsc::Sender<Result<Bytes, Fault>>;
 
 /// The last word of a stream. Whoever reads takes its end for the answer's end, so that one which is dropped with
@@ -194,6 +213,6 @@ impl Drop for Ending {
     }
 }
 
-fn timed_out() -> Fault {
+pub(crate) fn timed_out() -> Fault {
     Fault::new(Reason::UpstreamTimeout, "the upstream did not answer in time")
 }

@@ -2,11 +2,13 @@
 
 use crate::{
     actors::{self, Panicked},
+    coalesce,
     config::{Config, Stage},
     exchange::Exchange,
-    gate::{Gates, overloaded},
+    gate::{Gates, Pass, overloaded},
     grants::{Grant, Grants},
-    outbound::{self, ClientError, Dialer},
+    outbound::{self, Client, ClientError, Dialer},
+    portal::Sendable,
     service::Service,
     thread::Thread,
     tickets::Tickets,
@@ -26,7 +28,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Tells the actors of several executors in one process apart.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -183,23 +185,58 @@ impl Executor {
     }
 
     async fn stages(&self, invocation: Arc<Invocation>) -> Result<Answer, Fault> {
-        let Shared { config, calls, metrics, .. } = &*self.0;
-        let slot = Arc::clone(calls)
+        let slot = Arc::clone(&self.0.calls)
             .try_acquire_owned()
             .map_err(|_| overloaded("more calls are in flight than can be taken on"))?;
-        let (sendable, client, pass) = actors::portal::prepare(self, &invocation).await?;
-        config.observe(Stage::Send, &invocation.request_id);
-        let exchange = Exchange {
+        if invocation.grant.coalesces.is_some() {
+            return coalesce::run(self.clone(), invocation, slot).await;
+        }
+        self.alone(&invocation, slot).await
+    }
+
+    /// Runs a call by itself.
+    pub(crate) async fn alone(
+        &self,
+        invocation: &Arc<Invocation>,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Answer, Fault> {
+        let (sendable, client, pass) = actors::portal::prepare(self, invocation).await?;
+        self.send(invocation, (sendable, client, pass), slot).await
+    }
+
+    /// Sends what has its turn.
+    pub(crate) async fn send(
+        &self,
+        invocation: &Invocation,
+        (sendable, client, pass): (Sendable, Client, Pass),
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Answer, Fault> {
+        self.0.config.observe(Stage::Send, &invocation.request_id);
+        let mut exchange = self.exchange(invocation, client, pass, invocation.deadline);
+        let (status, start) = exchange.begin(&sendable).await?;
+        let body = exchange.pass_on(start, slot);
+        Ok(Answer { status: status.as_u16(), ignored_variables: sendable.ignored, body })
+    }
+
+    /// An exchange that begins now.
+    pub(crate) fn exchange(
+        &self,
+        invocation: &Invocation,
+        client: Client,
+        pass: Pass,
+        deadline: Instant,
+    ) -> Exchange {
+        let Shared { config, metrics, .. } = &*self.0;
+        Exchange {
             client,
             pass,
             grant: Arc::clone(&invocation.grant),
-            deadline: invocation.deadline,
+            deadline,
             max_response_bytes: config.max_response_bytes,
             seconds: metrics.upstream_seconds.clone(),
-            _slot: slot,
-        };
-        let (status, body) = exchange.run(&sendable).await?;
-        Ok(Answer { status: status.as_u16(), ignored_variables: sendable.ignored, body })
+            began: Instant::now(),
+            overdue: None,
+        }
     }
 }
 

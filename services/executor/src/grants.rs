@@ -11,7 +11,7 @@ use model::{
     restriction::{Checks, InvalidRestrictions, Restrictions},
 };
 use once::Once;
-use proto::grant::{AUDIENCE, Claims, DocumentClaim, ISSUER};
+use proto::grant::{AUDIENCE, Claims, DocumentClaim, ISSUER, UpstreamClaim};
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
@@ -51,6 +51,9 @@ pub(crate) struct Grant {
     pub(crate) checks: Option<Checks>,
     /// What it is known by, where it is good for one call.
     once: Option<Uuid>,
+    /// Whose identical queries in flight share an answer, where any do: those of one token at one upstream with one
+    /// credential.
+    pub(crate) coalesces: Option<Fingerprint>,
     expires: Instant,
     bytes: usize,
 }
@@ -86,6 +89,12 @@ enum InvalidGrant {
     Upstream(#[source] UnusableUpstream),
     #[error("the grant's restrictions cannot be kept to")]
     Restrictions(#[source] InvalidRestrictions),
+}
+
+/// Tells whose calls may share an answer. Whatever decides on the request beside the call itself is in it.
+fn principal(claims: &Claims) -> Fingerprint {
+    let UpstreamClaim { url, sealed, .. } = &claims.upstream;
+    Fingerprint::of(format!("{}\n{url}\n{sealed}", claims.token).as_bytes())
 }
 
 impl Grants {
@@ -149,9 +158,10 @@ impl Grants {
         let checks = claims.restrictions.as_ref().map(|claim| Restrictions::try_from(claim)?.compile());
         let checks = checks.transpose().map_err(InvalidGrant::Restrictions)?;
         let portal = PortalKey::of(&claims);
+        let coalesces = claims.coalesce.then(|| principal(&claims));
         let expires = Instant::now() + left;
-        let (document, once) = (claims.document, claims.jti);
-        Ok(Grant { portal, document, extra, upstream, checks, once, expires, bytes: jwt.len() })
+        let (document, once, bytes) = (claims.document, claims.jti, jwt.len());
+        Ok(Grant { portal, document, extra, upstream, checks, once, coalesces, expires, bytes })
     }
 
     fn claims(&self, jwt: &str) -> Result<Claims, InvalidGrant> {

@@ -6,10 +6,12 @@
 mod actors;
 mod answer;
 mod breaker;
+mod coalesce;
 mod config;
 mod decode;
 mod exchange;
 mod executor;
+mod flights;
 mod gate;
 mod grants;
 pub mod outbound;

@@ -32,6 +32,7 @@ struct Prepared {
 const MAX_OPENINGS_BYTES: usize = 256 << 10;
 
 /// What is sent upstream.
+#[derive(Clone)]
 pub struct Sendable {
     /// The request's body.
     pub body: Bytes,

@@ -87,6 +87,12 @@ impl Upstream {
         })
     }
 
+    /// What it must have been given before its silence counts against it: a caller in a hurry is no reason to leave it
+    /// alone.
+    pub(crate) fn fair_time(&self) -> Duration {
+        (self.timeout / 2).min(Duration::from_secs(1))
+    }
+
     /// A request that carries `body`.
     pub(crate) fn request(&self, body: Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));

@@ -4,7 +4,7 @@
 //! different things. Transports are mapped at their own doors.
 
 use crate::restriction::Rule;
-use std::{borrow::Cow, error::Error, fmt, time::Duration};
+use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 /// Anything that a fault may hide from its caller and show to the log.
 pub type Cause = Box<dyn Error + Send + Sync>;
@@ -156,15 +156,17 @@ pub enum Details {
 
 /// Why something could not be done.
 ///
-/// `Display` shows what the caller may read; the cause is the error's `source`.
+/// `Display` shows what the caller may read; the cause is the error's `source`, and copies share it.
+#[derive(Clone)]
 pub struct Fault(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     reason: Reason,
     message: Cow<'static, str>,
     details: Details,
     retry_after: Option<Duration>,
-    cause: Option<Cause>,
+    cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl Fault {
@@ -193,7 +195,7 @@ impl Fault {
     /// The same fault with a cause for the log.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Cause>) -> Self {
-        self.0.cause = Some(cause.into());
+        self.0.cause = Some(cause.into().into());
         self
     }
 

@@ -142,9 +142,11 @@ async fn the_client_commands_manage_and_call() {
     let stale = run(&["portal", "update", "acme", "who", "--description", "x", "--if-revision", "9"]).await;
     assert_eq!(stale.status.code(), Some(1));
     stdout(&run(&["portal", "update", "acme", "who", "--description", "x", "--if-revision", "1"]).await);
-    let shut = ["portal", "update", "acme", "who", "--user-invokable", "false", "--json"];
+    let shut =
+        ["portal", "update", "acme", "who", "--user-invokable", "false", "--coalesce", "true", "--json"];
     let changed: Value = serde_json::from_str(&stdout(&run(&shut).await)).unwrap();
     assert_eq!((&changed["user_invokable"], &changed["description"]), (&json!(false), &json!("x")));
+    assert_eq!((&made["coalesce"], &changed["coalesce"]), (&json!(false), &json!(true)));
     let tokens = stdout(&run(&["token", "list", "acme", "who", "--json"]).await);
     let tokens: Value = serde_json::from_str(&tokens).unwrap();
     stdout(&run(&["token", "revoke", "acme", "who", tokens[0]["uuid"].as_str().unwrap()]).await);

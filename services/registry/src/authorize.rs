@@ -99,6 +99,7 @@ impl Admitted {
             token: token.uuid.to_string(),
             document: document.into_claim(),
             ignore_extra_variables: portal.extra_variables == ExtraVariables::Ignore,
+            coalesce: portal.coalesce,
             upstream: UpstreamClaim {
                 url: organization.upstream_url.clone(),
                 sealed: organization.upstream_sealed.clone(),

@@ -262,6 +262,17 @@ impl House {
         self.ready().await;
     }
 
+    /// What the first part counts.
+    ///
+    /// # Panics
+    ///
+    /// When it does not say.
+    pub async fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.addresses.ops.first().expect("every part says where"));
+        let reply = self.client.send(Method::GET, &url, &[], "").await.expect("it answers").expect(200);
+        String::from_utf8_lossy(&reply.body).into_owned()
+    }
+
     /// Stops everything in the right order, and searches all that is left for secrets.
     ///
     /// # Panics

@@ -45,6 +45,9 @@ sent! {
         user_invokable: Option<bool>,
         /// What becomes of variables that nobody declared; rejected where it is not given.
         extra_variables: Option<ExtraVariables>,
+        /// Whether identical queries in flight of one token share an answer; not where it is not given.
+        #[schema(examples(false))]
+        coalesce: Option<bool>,
     }
 }
 
@@ -72,6 +75,9 @@ sent! {
         /// What becomes of variables that nobody declared.
         #[schema(nullable = false)]
         extra_variables: Option<ExtraVariables>,
+        /// Whether identical queries in flight of one token share an answer.
+        #[schema(nullable = false, examples(false))]
+        coalesce: Option<bool>,
     }
 }
 
@@ -123,6 +129,7 @@ async fn create(asked: Asked, sent: NewPortal) -> Answered {
         allowed_ip_addresses: sent.allowed_ip_addresses,
         user_invokable: sent.user_invokable,
         extra_variables: sent.extra_variables.map(v1::ExtraVariables::from).unwrap_or_default().into(),
+        coalesce: sent.coalesce,
     };
     let created = answered(asked.registry().create_portal(asked.message(request))).await?;
     let portal = present(created.portal)?;
@@ -146,6 +153,7 @@ async fn update(asked: Asked, sent: PortalChange) -> Answered {
         extra_variables: sent.extra_variables.map(v1::ExtraVariables::from).unwrap_or_default().into(),
         if_revision,
         or_revisions,
+        coalesce: sent.coalesce,
     };
     let updated = answered(asked.registry().update_portal(asked.message(request))).await?;
     written(&asked, StatusCode::OK, updated.portal, None)

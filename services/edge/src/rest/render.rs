@@ -248,6 +248,9 @@ pub(super) struct Portal {
     /// What of the document is allowed and hardly meant.
     #[schema(examples("the variable `$branch` is declared and never used, at line 1, column 30"))]
     warnings: Vec<String>,
+    /// Whether identical queries in flight of one token share an answer.
+    #[schema(examples(false))]
+    coalesce: bool,
     /// Its first token, in the answer that made it alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, examples("ptk_…"))]
@@ -275,6 +278,7 @@ impl Portal {
             url,
             operations: portal.operations.into_iter().map(Operation::from).collect(),
             warnings: portal.warnings,
+            coalesce: portal.coalesce,
             token,
         }
     }

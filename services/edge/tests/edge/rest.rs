@@ -45,6 +45,7 @@ fn portal() -> v1::Portal {
         }],
         warnings: vec!["w".to_owned()],
         organization_slug: "my-organization".to_owned(),
+        coalesce: false,
     }
 }
 
@@ -60,7 +61,7 @@ const PORTAL_JSON: &str = concat!(
     r#""updated_at":"2026-08-26T03:22:45.000Z","revision":3,"#,
     r#""url":"https://portals.example/organizations/my-organization/portals/trigger-main-build","#,
     r#""operations":[{"name":"triggerBuild","kind":"mutation","#,
-    r#""variables":[{"name":"pipelineID","type":"ID!","required":true}]}],"warnings":["w"]"#,
+    r#""variables":[{"name":"pipelineID","type":"ID!","required":true}]}],"warnings":["w"],"coalesce":false"#,
 );
 
 /// A stage whose registry knows the token and gives it every scope.
@@ -134,15 +135,17 @@ async fn a_portal_is_made_and_its_token_told_once() {
 #[tokio::test]
 async fn a_change_says_what_stays_and_what_is_cleared() {
     let stage = stage();
-    let body = r#"{"description":null,"allowed_ip_addresses":"10.0.0.0/8"}"#;
+    let body = r#"{"description":null,"allowed_ip_addresses":"10.0.0.0/8","coalesce":true}"#;
     assert_eq!(send(&stage, Method::PUT, ONE, body).await.status.as_u16(), 200);
     let (asked, _) = stage.registry.asked::<v1::UpdatePortalRequest>("update_portal").unwrap();
     assert_eq!((asked.name, asked.query, asked.user_invokable, asked.if_revision), (None, None, None, None));
+    assert_eq!(asked.coalesce, Some(true));
     assert_eq!(asked.description.unwrap().value, None);
     assert_eq!(asked.allowed_ip_addresses.unwrap().value.as_deref(), Some("10.0.0.0/8"));
     for (body, problem) in [
         (r#"{"name":null}"#, "name must be a string"),
         (r#"{"name":1,"user_invokable":"x"}"#, "name must be a string, user_invokable must be true or false"),
+        (r#"{"coalesce":null}"#, "coalesce must be true or false"),
         (r#"{"extra_variables":"drop"}"#, "extra_variables must be \"reject\" or \"ignore\""),
     ] {
         let reply = send(&stage, Method::PUT, ONE, body).await;

@@ -1,19 +1,22 @@
-//! The actor of a portal revision: it owns the compiled operations. What it has prepared it passes on to the actor of
-//! the upstream.
+//! The actor of a portal revision: it owns the compiled operations, and what identical queries in flight share. What it
+//! has prepared it passes on to the actor of the upstream.
 
 use super::{Actors, Alive, Reply, Retire, ask, guarded, stop_when_idle, upstream};
 use crate::{
+    coalesce::{self, Fetched},
     config::{Config, Stage},
     executor::{Executor, Invocation},
+    flights::{Flights, Seat},
     gate::Pass,
     grants::PortalKey,
     outbound::Client,
     portal::{Portal, Sendable},
 };
 use actix::{Actor, ActorContext, Context, Handler, Message};
-use model::{Fault, Reason};
+use model::{Fault, Fingerprint, Reason, document::OperationKind};
 use proto::grant::UnreadableClaim;
-use std::{cell::RefCell, sync::Arc, time::Instant};
+use std::{cell::RefCell, mem, sync::Arc, time::Instant};
+use tokio::sync::oneshot;
 
 thread_local! {
     static PORTALS: RefCell<Actors<PortalKey, PortalActor>> = RefCell::default();
@@ -22,6 +25,7 @@ thread_local! {
 /// The actor of a portal revision.
 struct PortalActor {
     portal: Result<Portal, Arc<UnreadableClaim>>,
+    flights: Flights<Fetched>,
     config: Arc<Config>,
     used: Instant,
     _alive: Alive,
@@ -34,7 +38,26 @@ struct Prepare {
     reply: Reply,
 }
 
+/// Asks for the same, or for a place at what is fetched already.
+struct Join {
+    executor: Executor,
+    invocation: Arc<Invocation>,
+    reply: oneshot::Sender<Result<Joined, Fault>>,
+}
+
+/// How a call whose portal coalesces goes on.
+pub(crate) enum Joined {
+    /// By a fetch for all that ask the same; what of its own variables was left out is told each.
+    Shared { ignored: Vec<String>, seat: Seat<Fetched> },
+    /// By itself: it writes, or there is no place.
+    Alone(Sendable),
+}
+
 impl Message for Prepare {
+    type Result = ();
+}
+
+impl Message for Join {
     type Result = ();
 }
 
@@ -44,21 +67,9 @@ pub(crate) async fn prepare(
     executor: &Executor,
     invocation: &Arc<Invocation>,
 ) -> Result<(Sendable, Client, Pass), Fault> {
-    let key = (executor.id(), invocation.grant.portal);
     let (sendable, client, turn) = ask(invocation.deadline, |reply| {
         let message = Prepare { executor: executor.clone(), invocation: Arc::clone(invocation), reply };
-        let (grant, config) = (&invocation.grant, executor.config());
-        PORTALS.with_borrow_mut(|portals| {
-            portals.deliver(key, message, config.max_actors, || {
-                let (grant, config) = (Arc::clone(grant), Arc::clone(config));
-                move || PortalActor {
-                    portal: Portal::compile(grant.document.clone()).map_err(Arc::new),
-                    config,
-                    used: Instant::now(),
-                    _alive: Alive::new("portal"),
-                }
-            })
-        })
+        deliver(executor, invocation, message)
     })
     .await?;
     let left = invocation.deadline.saturating_duration_since(Instant::now());
@@ -66,7 +77,54 @@ pub(crate) async fn prepare(
     Ok((sendable, client, pass))
 }
 
+/// Has the portal's actor pick the operation and coerce the variables, and find those that ask the same.
+pub(crate) async fn join(executor: &Executor, invocation: &Arc<Invocation>) -> Result<Joined, Fault> {
+    ask(invocation.deadline, |reply| {
+        let message = Join { executor: executor.clone(), invocation: Arc::clone(invocation), reply };
+        deliver(executor, invocation, message)
+    })
+    .await
+}
+
+fn deliver<M>(executor: &Executor, invocation: &Invocation, message: M) -> Result<(), (M, Fault)>
+where
+    M: Message<Result = ()> + Send + 'static,
+    PortalActor: Handler<M>,
+{
+    let key = (executor.id(), invocation.grant.portal);
+    let (grant, config) = (&invocation.grant, executor.config());
+    PORTALS.with_borrow_mut(|portals| {
+        portals.deliver(key, message, config.max_actors, || {
+            let (grant, config) = (Arc::clone(grant), Arc::clone(config));
+            move || PortalActor {
+                portal: Portal::compile(grant.document.clone()).map_err(Arc::new),
+                flights: Flights::default(),
+                config,
+                used: Instant::now(),
+                _alive: Alive::new("portal"),
+            }
+        })
+    })
+}
+
 impl PortalActor {
+    fn join(&mut self, executor: &Executor, invocation: &Arc<Invocation>) -> Result<Joined, Fault> {
+        let mut sendable = self.prepare(invocation)?;
+        let (OperationKind::Query, Some(principal)) = (sendable.kind, invocation.grant.coalesces) else {
+            return Ok(Joined::Alone(sendable));
+        };
+        let body = Fingerprint::of(&sendable.body);
+        let asked = Fingerprint::of(&[*principal.as_bytes(), *body.as_bytes()].concat());
+        let ignored = mem::take(&mut sendable.ignored);
+        let seat = self.flights.join(asked, |overdue| {
+            coalesce::fetch(executor.clone(), Arc::clone(invocation), sendable.clone(), overdue)
+        });
+        Ok(match seat {
+            Some(seat) => Joined::Shared { ignored, seat },
+            None => Joined::Alone(Sendable { ignored, ..sendable }),
+        })
+    }
+
     fn prepare(&self, invocation: &Invocation) -> Result<Sendable, Fault> {
         self.config.observe(Stage::Prepare, &invocation.request_id);
         let portal = self.portal.as_ref().map_err(|unreadable| {
@@ -100,6 +158,17 @@ impl Handler<Prepare> for PortalActor {
             // Whoever asked may have gone.
             Err(fault) => drop(reply.send(Err(fault))),
         }
+    }
+}
+
+impl Handler<Join> for PortalActor {
+    type Result = ();
+
+    fn handle(&mut self, message: Join, context: &mut Self::Context) {
+        self.used = Instant::now();
+        let Join { executor, invocation, reply } = message;
+        // Whoever asked may have gone; a place that nobody takes is given back.
+        drop(reply.send(guarded(context, || self.join(&executor, &invocation))));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The actor of an upstream: it owns this thread's connections to it, and lets calls through the gate that all
 //! threads share.
 
-use super::{Actors, Alive, Reply, Retire, guarded, stop_when_idle};
+use super::{Actors, Alive, Reply, Retire, ask, guarded, stop_when_idle};
 use crate::{
     config::{Config, Stage},
     executor::{Executor, Invocation},
@@ -68,6 +68,23 @@ pub(super) fn admit(executor: &Executor, invocation: Arc<Invocation>, sendable: 
         // Whoever asked may have gone.
         drop(message.reply.send(Err(fault)));
     }
+}
+
+/// Has the upstream's actor let a call through, and waits for its turn where all are taken.
+pub(crate) async fn admitted(
+    executor: &Executor,
+    invocation: &Arc<Invocation>,
+    sendable: Sendable,
+    deadline: Instant,
+) -> Result<(Sendable, Client, Pass), Fault> {
+    let (sendable, client, turn) = ask(deadline, |reply| {
+        admit(executor, Arc::clone(invocation), sendable.clone(), reply);
+        Ok::<_, (Admit, Fault)>(())
+    })
+    .await?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    let pass = turn.taken(executor.config(), invocation.patience.min(left)).await?;
+    Ok((sendable, client, pass))
 }
 
 impl Turn {

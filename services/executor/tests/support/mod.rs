@@ -79,6 +79,7 @@ impl House {
             token: "0190b5a0-0000-7000-8000-000000000003".to_owned(),
             document,
             ignore_extra_variables: false,
+            coalesce: false,
             upstream: UpstreamClaim {
                 url: url.to_owned(),
                 sealed: seal(&self.keyring, &secrets),

@@ -191,6 +191,9 @@ pub(crate) struct PortalProperties {
     /// What becomes of variables that nobody declared
     #[arg(long, value_name = "RULE")]
     pub(crate) extra_variables: Option<ExtraVariables>,
+    /// Whether identical queries in flight of one token share an answer [default of a new one: false]
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) coalesce: Option<bool>,
 }
 
 /// `portals token`.

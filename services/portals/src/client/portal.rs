@@ -66,6 +66,7 @@ fn read(given: PortalProperties) -> Result<Map<String, Value>, Failure> {
         ("allowed_ip_addresses", given.allowed_ip_addresses.map(Value::from)),
         ("user_invokable", given.user_invokable.map(Value::from)),
         ("extra_variables", extra),
+        ("coalesce", given.coalesce.map(Value::from)),
     ];
     Ok(properties.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
 }

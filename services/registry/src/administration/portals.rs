@@ -204,6 +204,7 @@ impl<'a> Changes<'a> {
             updated_at_ms: Moment::now(),
             revision,
             document_revision: if document.is_some() { revision } else { before.document_revision },
+            coalesce: request.coalesce.unwrap_or(before.coalesce),
             ..before.clone()
         };
         (portal, document)
@@ -238,6 +239,7 @@ async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), 
         revision: 1,
         document_revision: 1,
         created_by: None,
+        coalesce: request.coalesce.unwrap_or_default(),
     };
     Ok((portal, document))
 }
@@ -273,6 +275,7 @@ fn described(portal: &Portal) -> Map<String, Value> {
     note("allowed_ip_addresses", json!(audited(portal.allowed_ip_addresses.as_deref())));
     note("user_invokable", json!(portal.user_invokable));
     note("extra_variables", json!(portal.extra_variables));
+    note("coalesce", json!(portal.coalesce));
     note("document_revision", json!(portal.document_revision));
     data
 }

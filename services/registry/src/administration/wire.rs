@@ -55,6 +55,7 @@ pub(crate) fn portal(
         operations: document.operations.into_iter().map(operation).collect(),
         warnings: document.warnings,
         organization_slug,
+        coalesce: portal.coalesce,
     }
 }
 

@@ -23,6 +23,9 @@ pub(crate) struct Portal {
     /// The user who made it, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) created_by: Option<Uuid>,
+    /// Whether identical queries in flight of one token share an answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) coalesce: bool,
 }
 
 /// What becomes of variables that nobody declared.

@@ -25,6 +25,7 @@ async fn a_portal_reads_as_it_was_written() {
         allowed_ip_addresses: Some("192.0.2.1 2001:db8::/32".to_owned()),
         user_invokable: Some(true),
         extra_variables: v1::ExtraVariables::Ignore.into(),
+        coalesce: Some(true),
         ..portal("acme", "Trigger main build!")
     };
     let made = fault(desk.administration().create_portal(desk.signed(request.clone())).await).unwrap();
@@ -37,8 +38,8 @@ async fn a_portal_reads_as_it_was_written() {
     assert_eq!((read.name, read.query, read.description), (request.name, request.query, request.description));
     assert_eq!(read.allowed_ip_addresses, request.allowed_ip_addresses);
     assert_eq!(
-        (read.revision, read.user_invokable, read.extra_variables),
-        (1, true, request.extra_variables)
+        (read.revision, read.user_invokable, read.extra_variables, read.coalesce),
+        (1, true, request.extra_variables, true)
     );
     assert_eq!((read.organization_slug.as_str(), read.created_at), ("acme", read.updated_at));
     assert_eq!(

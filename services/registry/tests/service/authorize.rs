@@ -53,6 +53,25 @@ async fn a_grant_says_what_may_be_run_and_where() {
 }
 
 #[tokio::test]
+async fn a_grant_says_whether_its_portal_coalesces_and_the_audit_since_when() {
+    let desk = Desk::open().await;
+    let (_, token) = desk.portal("acme", "Viewer").await;
+    for (coalesce, granted) in [(None, false), (Some(true), true), (None, true), (Some(false), false)] {
+        let update = v1::UpdatePortalRequest {
+            organization: "acme".to_owned(),
+            portal: "viewer".to_owned(),
+            coalesce,
+            ..Default::default()
+        };
+        desk.administration().update_portal(desk.signed(update)).await.unwrap();
+        let answer = desk.authorize("acme", "viewer", &token).await.unwrap();
+        assert_eq!(read_grant(&answer.grant).1.coalesce, granted, "{coalesce:?}");
+    }
+    let on_record: Vec<_> = desk.events("acme").await.into_iter().map(|event| event.data_json).collect();
+    assert!(on_record.contains(&r#"{"coalesce":{"after":true,"before":false}}"#.to_owned()), "{on_record:?}");
+}
+
+#[tokio::test]
 async fn of_three_organizations_with_three_portals_only_the_diagonal_is_let_in() {
     let desk = Desk::open_empty().await;
     let mut doors = Vec::new();
