@@ -8,6 +8,7 @@ const PROTOS: &[&str] = &[
     "portals/registry/v1/administration.proto",
     "portals/registry/v1/membership.proto",
     "portals/registry/v1/registry.proto",
+    "portals/registry/v1/sign_in.proto",
 ];
 
 /// Fields whose content must not be printed: their messages get no derived `Debug`.
@@ -29,6 +30,11 @@ const SECRET_MESSAGES: &[&str] = &[
     "portals.registry.v1.ExchangeTokenResponse",
     "portals.registry.v1.CreateAccessTokenResponse",
     "portals.registry.v1.CreateUserAccessTokenResponse",
+    "portals.registry.v1.CreateSessionRequest",
+    "portals.registry.v1.CreateSessionResponse",
+    "portals.registry.v1.SetPasswordRequest",
+    "portals.registry.v1.CreateInvitationResponse",
+    "portals.registry.v1.AcceptInvitationRequest",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -27,6 +27,7 @@ mod requests;
 mod restarts;
 mod revocation;
 mod secrets;
+mod sign_in;
 mod streaming;
 
 /// The binary under test.

@@ -7,6 +7,7 @@ mod access_tokens;
 mod audit_events;
 mod describe;
 mod example;
+mod invitations;
 mod members;
 mod openapi;
 mod organizations;
@@ -20,6 +21,7 @@ mod restrictions;
 mod route;
 mod secrets;
 mod sent;
+mod sessions;
 mod shared;
 mod tokens;
 mod trusted_issuers;
@@ -42,14 +44,14 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 
-use model::{Fault, Reason, Slug};
+use model::{Bearer, Fault, Fingerprint, Reason, Slug};
 use percent_encoding::percent_decode_str;
 use properties::Properties;
 use proto::{
     Channel, MAX_MESSAGE_BYTES, MAX_PAGE_BYTES,
     registry::v1::{
         DescribeAccessTokenRequest, administration_service_client::AdministrationServiceClient,
-        membership_service_client::MembershipServiceClient,
+        membership_service_client::MembershipServiceClient, sign_in_service_client::SignInServiceClient,
     },
 };
 use quota::Caller;
@@ -70,6 +72,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most bytes of a body: enough that a document which is too large is refused as one, with all that is said of it.
 const BODY_BYTES: usize = 3 << 20;
+/// The same where nobody knows who sends it.
+const VISITOR_BODY_BYTES: usize = 16 << 10;
 
 /// The registry's administration.
 pub(crate) type Client = AdministrationServiceClient<Channel>;
@@ -91,6 +95,16 @@ pub(crate) fn membership_client(channel: Channel) -> MembershipClient {
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
+/// The registry's way in.
+pub(crate) type SignInClient = SignInServiceClient<Channel>;
+
+/// Reaches the way in over `channel`.
+pub(crate) fn sign_in_client(channel: Channel) -> SignInClient {
+    SignInClient::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
 /// The routes under `/v2`.
 pub(crate) fn routes() -> Router<Arc<Inner>> {
     route::router()
@@ -106,7 +120,9 @@ fn nouns() -> Vec<Noun> {
         trusted_issuers::noun(),
         audit_events::noun(),
         members::noun(),
+        invitations::noun(),
         users::noun(),
+        sessions::noun(),
         user::noun(),
         access_tokens::noun(),
         access_token::noun(),
@@ -193,7 +209,8 @@ struct Asked {
     path: Vec<String>,
     /// Who the quotas know this as.
     caller: Caller,
-    authorization: AsciiMetadataValue,
+    /// The access token that was presented, if one was.
+    authorization: Option<AsciiMetadataValue>,
     client_address: Option<AsciiMetadataValue>,
     request_id: Option<AsciiMetadataValue>,
     /// While it is held, the request counts as a call in flight.
@@ -205,26 +222,20 @@ impl FromRequestParts<Arc<Inner>> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, edge: &Arc<Inner>) -> Result<Self, Refused> {
         let bearer = client::bearer(&parts.headers)?;
-        let mut authorization = AsciiMetadataValue::try_from(format!("Bearer {}", bearer.expose()))
-            .expect("a bearer is visible ASCII");
-        authorization.set_sensitive(true);
-        let peer = parts.extensions.get().copied().unwrap_or(client::PeerAddress(None));
-        let address = client::address(peer, &parts.headers, &edge.config.trusted_proxies)?;
-        let permit = Arc::clone(&edge.calls).try_acquire_owned().map_err(|_| answer::overloaded())?;
-        let request_id = parts.extensions.get::<RequestId>().map(RequestId::as_str);
-        Ok(Self {
-            edge: Arc::clone(edge),
-            path: names(parts.uri.path()),
-            caller: Caller::new(bearer.fingerprint(), address),
-            authorization,
-            client_address: address.and_then(|address| address.to_string().parse().ok()),
-            request_id: request_id.and_then(|id| id.parse().ok()),
-            body: parts.extensions.get().cloned(),
-            query: parts.uri.query().map(str::to_owned),
-            route: parts.uri.path().to_owned(),
-            headers: std::mem::take(&mut parts.headers),
-            _permit: permit,
-        })
+        Self::read(parts, edge, Some(bearer))
+    }
+}
+
+/// A request of whoever may have no access token.
+struct Visiting(Asked);
+
+impl FromRequestParts<Arc<Inner>> for Visiting {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Arc<Inner>) -> Result<Self, Refused> {
+        let presents = parts.headers.contains_key(header::AUTHORIZATION);
+        let bearer = presents.then(|| client::bearer(&parts.headers)).transpose()?;
+        Asked::read(parts, edge, bearer).map(Self)
     }
 }
 
@@ -236,7 +247,37 @@ fn names(path: &str) -> Vec<String> {
     path.split('/').skip(first).step_by(2).map(decoded).collect()
 }
 
+/// How a bearer is passed on.
+fn authorization(bearer: &Bearer) -> AsciiMetadataValue {
+    let text = format!("Bearer {}", bearer.expose());
+    let mut value = AsciiMetadataValue::try_from(text).expect("a bearer is visible ASCII");
+    value.set_sensitive(true);
+    value
+}
+
 impl Asked {
+    /// Takes what is known of a request but its body.
+    fn read(parts: &mut Parts, edge: &Arc<Inner>, bearer: Option<Bearer>) -> Result<Self, Refused> {
+        let peer = parts.extensions.get().copied().unwrap_or(client::PeerAddress(None));
+        let address = client::address(peer, &parts.headers, &edge.config.trusted_proxies)?;
+        let token = bearer.as_ref().map_or_else(|| Fingerprint::of(&[]), Bearer::fingerprint);
+        let permit = Arc::clone(&edge.calls).try_acquire_owned().map_err(|_| answer::overloaded())?;
+        let request_id = parts.extensions.get::<RequestId>().map(RequestId::as_str);
+        Ok(Self {
+            edge: Arc::clone(edge),
+            path: names(parts.uri.path()),
+            caller: Caller::new(token, address),
+            authorization: bearer.as_ref().map(authorization),
+            client_address: address.and_then(|address| address.to_string().parse().ok()),
+            request_id: request_id.and_then(|id| id.parse().ok()),
+            body: parts.extensions.get().cloned(),
+            query: parts.uri.query().map(str::to_owned),
+            route: parts.uri.path().to_owned(),
+            headers: std::mem::take(&mut parts.headers),
+            _permit: permit,
+        })
+    }
+
     /// A slug of the path; one that is none is asked for as what nothing is named.
     fn slug(&self, index: usize) -> String {
         let slug = self.path.get(index).and_then(|text| text.parse::<Slug>().ok());
@@ -254,6 +295,11 @@ impl Asked {
         self.edge.membership.clone()
     }
 
+    /// The way in, for one call.
+    fn sign_in(&self) -> SignInClient {
+        self.edge.sign_in.clone()
+    }
+
     /// The administration, for one call.
     fn registry(&self) -> Client {
         self.edge.administration.clone()
@@ -264,7 +310,9 @@ impl Asked {
         let mut request = tonic::Request::new(message);
         request.set_timeout(CALL_TIMEOUT);
         let metadata = request.metadata_mut();
-        metadata.insert("authorization", self.authorization.clone());
+        if let Some(authorization) = &self.authorization {
+            metadata.insert("authorization", authorization.clone());
+        }
         if let Some(address) = &self.client_address {
             metadata.insert("portals-client-address", address.clone());
         }
@@ -283,7 +331,12 @@ impl Asked {
             let message = format!("the API access token lacks the scope {scope}");
             return Err(Fault::new(Reason::Forbidden, message).into());
         }
-        let limits = Limits { bytes: BODY_BYTES, time: self.edge.config.body_timeout };
+        self.body(BODY_BYTES).await
+    }
+
+    /// Reads the body, of at most so many bytes.
+    async fn body(&self, bytes: usize) -> Result<Properties, Refused> {
+        let limits = Limits { bytes, time: self.edge.config.body_timeout };
         let body_type = media::body_type(&self.headers);
         if matches!(body_type, media::BodyType::Form | media::BodyType::Other) {
             return Err(body::unsupported().into());

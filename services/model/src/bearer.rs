@@ -1,6 +1,6 @@
 //! What callers present: random tokens with a kind and a checksum.
 //!
-//! A bearer is `ptk_`, `pts_` or `pta_`, 43 characters of base64url (256 random bits) and 6 more (a
+//! A bearer is `ptk_`, `pts_`, `pta_` or `pti_`, 43 characters of base64url (256 random bits) and 6 more (a
 //! checksum), so that a typo is told from a stranger without asking anybody.
 
 use crate::Secret;
@@ -24,6 +24,8 @@ pub enum BearerKind {
     PortalSecret,
     /// Manages organizations and portals: `pta_`.
     AccessToken,
+    /// Makes its holder a member of an organization, once: `pti_`.
+    Invitation,
 }
 
 impl BearerKind {
@@ -32,6 +34,7 @@ impl BearerKind {
             Self::PortalToken => "ptk_",
             Self::PortalSecret => "pts_",
             Self::AccessToken => "pta_",
+            Self::Invitation => "pti_",
         }
     }
 }

@@ -15,6 +15,7 @@
 //! - **grant**: the registry's signed word that a bearer may run one portal revision until then.
 //! - **restrictions**: what a token may do less than its portal would let it.
 //! - **user**: a person; a **member** of an organization where they have a **role** in it.
+//! - **session**: what a user gets for their password: an access token of their own for some hours.
 //! - **upstream**: the GraphQL API that an organization's portals run against.
 //! - **fault**: why something could not be done, in words for its caller and a cause for the log.
 
@@ -26,6 +27,7 @@ pub mod fault;
 pub mod json;
 pub mod key;
 pub mod organization;
+pub mod password;
 pub mod portal;
 pub mod prehashed;
 pub mod restriction;
@@ -37,6 +39,7 @@ pub use address::AllowedAddresses;
 pub use bearer::{Bearer, BearerKind, Fingerprint};
 pub use email::Email;
 pub use fault::{Fault, Reason};
+pub use password::Password;
 pub use prehashed::Prehashed;
 pub use restriction::Restrictions;
 pub use secret::Secret;

@@ -9,6 +9,7 @@ pub(crate) mod manage;
 pub(crate) mod people;
 pub(crate) mod secret;
 pub(crate) mod serve;
+pub(crate) mod sign_in;
 
 use crate::exit::Failure;
 use clap::{
@@ -90,6 +91,14 @@ pub(crate) enum Command {
     Member(people::Member),
     /// Manages API access tokens: one's own, or a user's as whoever runs the house
     AccessToken(people::AccessToken),
+    /// Invites people to an organization, and accepts invitations
+    Invite(sign_in::Invite),
+    /// Signs in with a password and prints the session's access token, good for 12 hours
+    Login(sign_in::Login),
+    /// Ends the session whose access token is used
+    Logout(sign_in::Logout),
+    /// Sets one's own password and ends all one's sessions
+    Password(sign_in::SetPassword),
     /// Calls a portal and prints the upstream's answer
     #[command(after_help = manage::INVOKE_EXAMPLES)]
     Invoke(manage::Invoke),

@@ -5,6 +5,7 @@
 pub(crate) mod access_token;
 pub(crate) mod api;
 pub(crate) mod audit;
+pub(crate) mod invitation;
 pub(crate) mod invoke;
 pub(crate) mod issuer;
 pub(crate) mod member;
@@ -12,6 +13,7 @@ pub(crate) mod organization;
 pub(crate) mod output;
 pub(crate) mod portal;
 pub(crate) mod secret;
+pub(crate) mod sign_in;
 pub(crate) mod token;
 pub(crate) mod user;
 

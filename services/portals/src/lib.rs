@@ -57,6 +57,10 @@ fn command(cli: Cli) -> Result<(), Failure> {
         Command::User(options) => client::user::run(options),
         Command::Member(options) => client::member::run(options),
         Command::AccessToken(options) => client::access_token::run(options),
+        Command::Invite(options) => client::invitation::run(options),
+        Command::Login(options) => client::sign_in::login(options),
+        Command::Logout(options) => client::sign_in::logout(options),
+        Command::Password(options) => client::sign_in::set_password(options),
         Command::Invoke(options) => client::invoke::run(options),
         Command::Healthcheck(options) => healthcheck::run(&options),
     }

@@ -8,10 +8,12 @@ mod admission;
 #[cfg(test)]
 pub(crate) mod desk;
 mod document;
+mod invitations;
 mod lists;
 mod members;
 mod membership;
 mod organizations;
+mod own_password;
 mod portals;
 mod problems;
 mod reach;
@@ -19,6 +21,8 @@ mod restrictions;
 mod revision;
 mod secrets;
 mod service;
+mod sessions;
+mod sign_in;
 mod tokens;
 mod trusted_issuers;
 mod upstream;
@@ -31,6 +35,8 @@ pub use upstream::{check_upstream_token, check_upstream_url};
 use crate::{
     catalog::Catalog,
     change::{Plan, Turns},
+    exchange::Guesses,
+    passwords::Passwords,
     usage::Usage,
     withdrawals::Withdrawals,
 };
@@ -49,6 +55,9 @@ pub(crate) struct Administration<'a> {
     pub(crate) usage: &'a Usage,
     pub(crate) withdrawals: &'a Withdrawals,
     pub(crate) credentials: &'a PurposeKeys,
+    pub(crate) passwords: &'a Passwords,
+    /// Wrong passwords and invitations.
+    pub(crate) guesses: &'a Guesses,
 }
 
 impl Administration<'_> {

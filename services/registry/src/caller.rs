@@ -91,7 +91,9 @@ impl Caller {
     pub(crate) fn scopes(&self) -> &[Scope] {
         match self.token.kind {
             AccessTokenKind::Operator => &Scope::ALL,
-            AccessTokenKind::AccessToken | AccessTokenKind::User => &self.token.scopes,
+            AccessTokenKind::AccessToken | AccessTokenKind::User | AccessTokenKind::Session => {
+                &self.token.scopes
+            }
         }
     }
 
@@ -100,7 +102,7 @@ impl Caller {
         let (uuid, name) = match (&self.user, self.token.kind) {
             (Some(user), _) => (user.uuid, user.name.as_str()),
             (None, AccessTokenKind::Operator) => (self.token.uuid, "operator"),
-            (None, AccessTokenKind::AccessToken | AccessTokenKind::User) => {
+            (None, AccessTokenKind::AccessToken | AccessTokenKind::User | AccessTokenKind::Session) => {
                 (self.token.uuid, self.token.description.as_str())
             }
         };
@@ -119,6 +121,10 @@ impl Caller {
 
     pub(crate) fn token(&self) -> &AccessToken {
         &self.token
+    }
+
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     pub(crate) fn request_id(&self) -> Option<&str> {

@@ -1,6 +1,7 @@
 //! What lies in the store, by what it is. It reads records and decides nothing.
 
 mod people;
+mod sign_in;
 
 use crate::{
     record::{
@@ -170,7 +171,16 @@ impl Catalog {
         at: Moment,
         limit: usize,
     ) -> Result<Vec<(Moment, Uuid, Ending)>, ReadError> {
-        let page = Scan::first(limit, table::endings_before(at));
+        self.ended(table::endings_before(at), limit)
+    }
+
+    /// The first `limit` of a range that says what ended by itself, and when.
+    fn ended<Record: DeserializeOwned>(
+        &self,
+        range: KeyRange,
+        limit: usize,
+    ) -> Result<Vec<(Moment, Uuid, Record)>, ReadError> {
+        let page = Scan::first(limit, range);
         let mut ended = Vec::new();
         for Entry { key, value, .. } in self.scan(&page).map_err(ReadError::Store)? {
             let read = record::read(&value);

@@ -12,6 +12,7 @@ mod organization;
 mod portal;
 mod restriction;
 mod secret;
+mod sign_in;
 mod token;
 mod trusted_issuer;
 mod user;
@@ -25,6 +26,7 @@ pub(crate) use organization::{Organization, Tally};
 pub(crate) use portal::{ExtraVariables, Portal};
 pub(crate) use restriction::{Restrictions, Variable as RestrictedVariable};
 pub(crate) use secret::PortalSecret;
+pub(crate) use sign_in::{Invitation, InvitationPlace, SessionEnding, UserPassword};
 pub(crate) use token::{SpentUses, Token, TokenKind, TokenUse};
 pub(crate) use trusted_issuer::TrustedIssuer;
 pub(crate) use user::{Membership, Place, Role, User};
@@ -67,11 +69,14 @@ mod tests {
     fn every_record_of_version_1_is_still_read_and_written_the_same() {
         keeps::<AccessToken>("access_token");
         keeps::<AccessToken>("access_token_of_user");
+        keeps::<AccessToken>("access_token_session");
         keeps::<AuditEvent>("audit_event");
         keeps::<AuditEvent>("audit_event_linked");
         keeps::<Document>("document");
         keeps::<End>("end");
         keeps::<Ending>("ending");
+        keeps::<Invitation>("invitation");
+        keeps::<InvitationPlace>("invitation_place");
         keeps::<Mark>("mark");
         keeps::<Membership>("membership");
         keeps::<Organization>("organization");
@@ -81,6 +86,7 @@ mod tests {
         keeps::<PortalSecret>("portal_secret");
         keeps::<PortalSecret>("portal_secret_by_user");
         keeps::<Portal>("portal_of_user");
+        keeps::<SessionEnding>("session_ending");
         keeps::<SpentUses>("spent_uses");
         keeps::<Tally>("tally");
         keeps::<Tally>("tally_with_head");
@@ -93,6 +99,7 @@ mod tests {
         keeps::<TrustedIssuer>("trusted_issuer");
         keeps::<TrustedIssuer>("trusted_issuer_by_user");
         keeps::<User>("user");
+        keeps::<UserPassword>("user_password");
     }
 
     #[test]

@@ -10,6 +10,8 @@ use crate::{
     exchange::{Exchange, Guesses, Refusals, refusals, sweep},
     grant::Signer,
     identity::Issuers,
+    passwords::Passwords,
+    session_sweep,
     usage::{self, Usage},
     uses::Uses,
     watch::{self, Hearing},
@@ -24,6 +26,7 @@ use proto::{
         administration_service_server::AdministrationServiceServer,
         membership_service_server::MembershipServiceServer,
         registry_service_server::{RegistryService, RegistryServiceServer},
+        sign_in_service_server::SignInServiceServer,
     },
     time,
 };
@@ -53,6 +56,9 @@ pub(crate) struct Shared {
     pub(crate) guesses: Guesses,
     pub(crate) refusals: Refusals,
     pub(crate) issuers: Issuers,
+    pub(crate) passwords: Passwords,
+    /// Wrong passwords and invitations, counted apart from wrong secrets.
+    pub(crate) sign_ins: Guesses,
     pub(crate) edge_key: Fingerprint,
     /// Tells edges what the store has committed.
     pub(crate) follower: AbortHandle,
@@ -72,6 +78,7 @@ impl Registry {
         tokio::spawn(write_usage(Arc::downgrade(&shared)));
         tokio::spawn(refusals::write(Arc::downgrade(&shared), refused));
         tokio::spawn(sweep::run(Arc::downgrade(&shared)));
+        tokio::spawn(session_sweep::run(Arc::downgrade(&shared)));
         Self(shared)
     }
 
@@ -92,6 +99,13 @@ impl Registry {
     /// Manages users and members.
     pub fn membership_service(&self) -> MembershipServiceServer<Self> {
         MembershipServiceServer::new(self.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// Lets people in.
+    pub fn sign_in_service(&self) -> SignInServiceServer<Self> {
+        SignInServiceServer::new(self.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }
@@ -198,6 +212,8 @@ impl Shared {
             usage: &self.usage,
             withdrawals: &self.withdrawals,
             credentials: &self.credentials,
+            passwords: &self.passwords,
+            guesses: &self.sign_ins,
         }
     }
 }

@@ -41,6 +41,14 @@ const USER_EMAILS: u8 = b'h';
 const MEMBERSHIPS: u8 = b'M';
 const PLACES: u8 = b'm';
 const ACCESS_TOKEN_ORDER: u8 = b'a';
+const PASSWORDS: u8 = b'W';
+/// Sessions that have not been ended, by user and UUID.
+const SESSION_ORDER: u8 = b'w';
+/// All sessions, by when they end by themselves.
+const SESSION_ENDINGS: u8 = b'y';
+/// Invitations by organization and UUID.
+const INVITATIONS: u8 = b'V';
+const INVITATION_PLACES: u8 = b'v';
 /// Memberships that have ended, by organization and UUID: whoever hears of one learns whose it was.
 pub(crate) const MEMBERSHIP_ENDS: u8 = b'n';
 /// What has ended, by kind and UUID.
@@ -175,9 +183,7 @@ pub(crate) fn ephemeral_orders_since(portal: Uuid, since: Moment) -> KeyRange {
 
 /// That a token ends by itself, and when.
 pub(crate) fn ending(at: Moment, token: Uuid) -> Key {
-    let mut name = at.ms().to_be_bytes().to_vec();
-    name.extend_from_slice(token.as_bytes());
-    Key::new(ENDINGS, name)
+    Key::new(ENDINGS, timed(at, token))
 }
 
 /// The tokens that ended by themselves before a moment, the first to end first.
@@ -185,7 +191,7 @@ pub(crate) fn endings_before(at: Moment) -> KeyRange {
     KeyRange::table(ENDINGS).before(&Key::new(ENDINGS, at.ms().to_be_bytes()))
 }
 
-/// Which token ends by itself, and when, as a key of [`ending`] says.
+/// Which token or session ends by itself, and when, as a key of [`ending`] or [`session_ending`] says.
 pub(crate) fn ended_by_itself(key: &Key) -> Option<(Moment, Uuid)> {
     let (at, token) = key.name().split_first_chunk::<8>()?;
     Some((Moment::from_ms(u64::from_be_bytes(*at)), Uuid::from_slice(token).ok()?))
@@ -245,6 +251,46 @@ pub(crate) fn access_token_order(user: Uuid, token: Uuid) -> Key {
 /// The list of a user's API access tokens, the oldest first.
 pub(crate) fn access_token_orders(user: Uuid) -> KeyRange {
     KeyRange::starting_with(&Key::new(ACCESS_TOKEN_ORDER, user))
+}
+
+/// The password of a user.
+pub(crate) fn password(user: Uuid) -> Key {
+    Key::new(PASSWORDS, user)
+}
+
+/// A session of a user in their list.
+pub(crate) fn session_order(user: Uuid, session: Uuid) -> Key {
+    Key::new(SESSION_ORDER, pair(user, session.as_bytes()))
+}
+
+/// The list of a user's sessions, the oldest first.
+pub(crate) fn session_orders(user: Uuid) -> KeyRange {
+    KeyRange::starting_with(&Key::new(SESSION_ORDER, user))
+}
+
+/// That a session ends by itself, and when.
+pub(crate) fn session_ending(at: Moment, session: Uuid) -> Key {
+    Key::new(SESSION_ENDINGS, timed(at, session))
+}
+
+/// The sessions that ended by themselves before a moment, the first to end first.
+pub(crate) fn session_endings_before(at: Moment) -> KeyRange {
+    KeyRange::table(SESSION_ENDINGS).before(&Key::new(SESSION_ENDINGS, at.ms().to_be_bytes()))
+}
+
+/// An invitation.
+pub(crate) fn invitation(organization: Uuid, invitation: Uuid) -> Key {
+    Key::new(INVITATIONS, pair(organization, invitation.as_bytes()))
+}
+
+/// The invitations to an organization, the oldest first.
+pub(crate) fn invitations(organization: Uuid) -> KeyRange {
+    KeyRange::starting_with(&Key::new(INVITATIONS, organization))
+}
+
+/// Where the invitation of that token lies.
+pub(crate) fn invitation_place(fingerprint: &Fingerprint) -> Key {
+    Key::new(INVITATION_PLACES, fingerprint.as_bytes())
 }
 
 /// A user.
@@ -314,6 +360,12 @@ pub(crate) fn ended(key: &Key) -> Option<(Mortal, Uuid)> {
     let (mark, uuid) = key.name().split_first()?;
     let what = Mortal::ALL.into_iter().find(|what| what.mark() == *mark)?;
     Some((what, Uuid::from_slice(uuid).ok()?))
+}
+
+fn timed(at: Moment, what: Uuid) -> Vec<u8> {
+    let mut name = at.ms().to_be_bytes().to_vec();
+    name.extend_from_slice(what.as_bytes());
+    name
 }
 
 fn pair(owner: Uuid, rest: &[u8]) -> Vec<u8> {

@@ -51,8 +51,10 @@ pub(super) enum Success {
     Shown,
     /// A new thing, and where it is.
     Created,
-    /// Nothing.
+    /// Nothing, for it is gone.
     Removed,
+    /// Nothing, for it is as it was to be.
+    Done,
 }
 
 impl Success {
@@ -60,7 +62,7 @@ impl Success {
         match self {
             Self::Page | Self::Shown => StatusCode::OK,
             Self::Created => StatusCode::CREATED,
-            Self::Removed => StatusCode::NO_CONTENT,
+            Self::Removed | Self::Done => StatusCode::NO_CONTENT,
         }
     }
 }
@@ -84,6 +86,11 @@ impl Described {
     /// A route that ends a thing.
     pub(super) fn removes(id: &'static str, summary: &'static str) -> Self {
         Self::new(id, summary, Success::Removed)
+    }
+
+    /// A route that sets what nobody is told.
+    pub(super) fn sets(id: &'static str, summary: &'static str) -> Self {
+        Self::new(id, summary, Success::Done)
     }
 
     fn new(id: &'static str, summary: &'static str, success: Success) -> Self {

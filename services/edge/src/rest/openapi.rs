@@ -176,6 +176,7 @@ fn success(route: &Route) -> response::Response {
         Success::Shown => "What was asked for.",
         Success::Created => "What was made.",
         Success::Removed => "It is gone.",
+        Success::Done => "It is done.",
     };
     let mut response = shared::response(told);
     if *guarded {
@@ -185,7 +186,7 @@ fn success(route: &Route) -> response::Response {
         let one = Ref::from_schema_name(name);
         let schema = match described.success {
             Success::Page => Schema::Array(Array::new(one)).into(),
-            Success::Shown | Success::Created | Success::Removed => RefOr::Ref(one),
+            Success::Shown | Success::Created | Success::Removed | Success::Done => RefOr::Ref(one),
         };
         response = response.content(JSON, ContentBuilder::new().schema(Some(schema)).build());
     }

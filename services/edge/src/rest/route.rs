@@ -2,7 +2,9 @@
 //!
 //! A route is made together with its description, and the paths, methods and scopes of both are the same.
 
-use super::{Answered, Asked, Refused, describe::Described, not_allowed, sent::Sent};
+use super::{
+    Answered, Asked, Refused, VISITOR_BODY_BYTES, Visiting, describe::Described, not_allowed, sent::Sent,
+};
 use crate::{rate, room::Inner};
 use axum::{
     Router,
@@ -62,6 +64,28 @@ impl Route {
         };
         let handler = on(filter(&method), move |asked: Asked| limited(asked, read));
         Self { method, path, guarded: true, described: described.taking::<B>(), handler }
+    }
+
+    /// One that takes a body of whoever may have no access token.
+    pub(super) fn welcomes<B, F, A>(
+        method: Method,
+        path: &'static str,
+        described: Described,
+        answer: F,
+    ) -> Self
+    where
+        B: Sent + 'static,
+        F: Fn(Asked, B) -> A + Clone + Send + Sync + 'static,
+        A: Future<Output = Answered> + Send + 'static,
+    {
+        let read = move |Visiting(asked): Visiting| async move {
+            // What is asked without a token counts for its address, however it is answered.
+            asked.edge.quotas.enter(&asked.caller, Instant::now()).map_err(|(fault, _)| fault)?;
+            let sent = B::read(asked.body(VISITOR_BODY_BYTES).await?)?;
+            answer(asked, sent).await
+        };
+        let handler = on(filter(&method), read);
+        Self { method, path, guarded: false, described: described.taking::<B>(), handler }
     }
 
     /// One for everybody.

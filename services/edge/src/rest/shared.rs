@@ -62,23 +62,26 @@ pub(super) const ERRORS: &[Told] = &[
     Told {
         status: 401,
         name: "Unauthenticated",
-        about: "There is no access token, or it is malformed, unknown, expired or revoked.",
+        about: "There is no access token, or it is malformed, unknown, expired or revoked, or a password is wrong.",
         message: "the API access token is missing, unknown, expired or revoked",
-        of: |route| route.guarded,
+        of: |route| route.guarded || takes(route),
     },
     Told {
         status: 403,
         name: "Forbidden",
         about: "The access token lacks the scope or may not be used from there, or its user lacks the role.",
         message: "the API access token lacks the scope write_portals",
-        of: |route| route.guarded,
+        of: |route| route.guarded || route.path.starts_with("/v2/invitations/"),
     },
     Told {
         status: 404,
         name: "NotFound",
         about: "There is no such thing.",
         message: "No portal found",
-        of: |route| route.path.contains('{') || route.path.starts_with("/v2/user"),
+        of: |route| {
+            let named = ["/v2/user", "/v2/sessions/", "/v2/invitations/"];
+            route.path.contains('{') || named.iter().any(|name| route.path.starts_with(name))
+        },
     },
     Told {
         status: 408,
@@ -104,7 +107,7 @@ pub(super) const ERRORS: &[Told] = &[
     Told {
         status: 413,
         name: "PayloadTooLarge",
-        about: "The body is larger than 3 MiB.",
+        about: "The body is larger than 3 MiB, or than 16 KiB where no access token is needed.",
         message: "the request's body is too large",
         of: takes,
     },
@@ -125,9 +128,9 @@ pub(super) const ERRORS: &[Told] = &[
     Told {
         status: 429,
         name: "RateLimited",
-        about: "The access token has used up its requests of this minute, or its address has with tokens that nobody knows.",
+        about: "The access token has used up its requests of this minute, or its address has with tokens that nobody knows or without one, or there were too many wrong secrets.",
         message: "the access token has used up its 600 requests of this minute",
-        of: |route| route.guarded,
+        of: |route| route.guarded || takes(route),
     },
     Told {
         status: 431,
@@ -148,7 +151,7 @@ pub(super) const ERRORS: &[Told] = &[
         name: "Unavailable",
         about: "There is more to do than can be done, or the registry cannot be asked or takes no writes.",
         message: "the registry cannot be asked at the moment",
-        of: |route| route.guarded,
+        of: |route| route.guarded || takes(route),
     },
 ];
 
@@ -233,7 +236,7 @@ pub(super) fn parameters() -> impl Iterator<Item = Parameter> {
         (ParameterIn::Path, "organization", slug("my-organization"), "The organization's slug."),
         (ParameterIn::Path, "portal", slug("trigger-main-build"), "The portal's slug."),
         (ParameterIn::Path, "user", uuid(), "The user's `uuid`."),
-        (ParameterIn::Path, "uuid", uuid(), "The `uuid` of the token or the secret."),
+        (ParameterIn::Path, "uuid", uuid(), "The `uuid` of the token, the secret or the invitation."),
         (ParameterIn::Query, PAGE, number(1), "Which page; there is nothing beyond the last."),
         (ParameterIn::Query, PER_PAGE, number(30), "How many on a page; more than 100 are 100."),
         (

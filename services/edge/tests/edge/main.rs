@@ -17,4 +17,5 @@ mod openapi;
 mod quotas;
 mod rest;
 mod session;
+mod sign_in;
 mod stage;

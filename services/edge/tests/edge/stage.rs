@@ -17,6 +17,7 @@ use proto::{
     registry::v1::{
         self, administration_service_server::AdministrationServiceServer,
         membership_service_server::MembershipServiceServer, registry_service_server,
+        sign_in_service_server::SignInServiceServer,
     },
 };
 use serde_json::Value;
@@ -235,7 +236,8 @@ impl Registry {
     fn channel(&self) -> proto::Channel {
         let routes = Routes::new(registry_service_server::RegistryServiceServer::new(self.clone()))
             .add_service(AdministrationServiceServer::new(self.clone()))
-            .add_service(MembershipServiceServer::new(self.clone()));
+            .add_service(MembershipServiceServer::new(self.clone()))
+            .add_service(SignInServiceServer::new(self.clone()));
         channel::local(routes.prepare())
     }
 

@@ -35,7 +35,8 @@ pub(crate) fn run(command: Member) -> Result<(), Failure> {
     })
 }
 
-fn name(role: Role) -> &'static str {
+/// The API's word for a role.
+pub(crate) fn name(role: Role) -> &'static str {
     match role {
         Role::Administrator => "administrator",
         Role::Member => "member",

@@ -134,8 +134,10 @@ fn new_token(
     let mut expires_at = problems.read_end(properties.expires_at, now);
     let mut allowed = read_allowed(&mut problems, properties.allowed_ip_addresses.as_deref());
     if let Some(maker) = maker {
-        expires_at = expires_at.or(maker.expires_at_ms);
-        if maker.expires_at_ms.zip(expires_at).is_some_and(|(latest, sent)| sent > latest) {
+        // A session ends soon because it is made by a password; what is made with it need not.
+        let latest = maker.expires_at_ms.filter(|_| maker.kind != AccessTokenKind::Session);
+        expires_at = expires_at.or(latest);
+        if latest.zip(expires_at).is_some_and(|(latest, sent)| sent > latest) {
             problems.add("expires_at must not be later than that of the API access token which asks");
         }
         allowed = allowed.or_else(|| maker.allowed_ip_addresses.clone());

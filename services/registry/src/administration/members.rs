@@ -75,36 +75,42 @@ impl Administration<'_> {
         let plan = || {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
             let (user, read_at) = self.find(&who)?;
-            let membership = Membership {
-                uuid: Uuid::now_v7(),
-                organization: draft.organization.uuid,
-                user: user.uuid,
-                role,
-                created_at_ms: now,
-            };
-            if self.catalog.membership(membership.organization, user.uuid)?.is_some() {
-                return Err(invalid(format_args!("`{}` is a member already", user.email)));
-            }
-            if draft.tally.members >= MAX_MEMBERS {
-                return Err(invalid(format_args!(
-                    "the organization has {MAX_MEMBERS} members, which is the most"
-                )));
-            }
-            self.make_place(&mut draft, &user)?;
+            let membership = self.add_member(&mut draft, &user, role, now)?;
             // They are rewritten, so that it is noticed when they end at the same time, or are given another place.
             draft.require(Condition::Revision(table::user(user.uuid), read_at));
             draft.put(table::user(user.uuid), &user);
-            let Membership { uuid, organization, .. } = membership;
-            draft.put(table::membership(organization, uuid), &membership);
-            draft.put(table::place(user.uuid, organization), &Place { organization, membership: uuid });
-            draft.tally.members += 1;
-            draft.tally.administrators += u64::from(role == Role::Administrator);
             let data = json!({"email": user.email, "role": role});
             let happening = happening("ORGANIZATION_MEMBER_CREATED", &user, data);
             Ok(Plan::Write(draft.record(caller, now, happening), (membership, user.clone())))
         };
         let ((membership, user), _) = self.turns.change(self.catalog, &request.organization, plan).await?;
         Ok(wire::member(membership, wire::user(user)))
+    }
+
+    /// Makes a user a member, as part of a change; whoever calls sees to it that the user is there until then.
+    pub(super) fn add_member(
+        &self,
+        draft: &mut Draft,
+        user: &User,
+        role: Role,
+        now: Moment,
+    ) -> Result<Membership, Fault> {
+        let (uuid, organization) = (Uuid::now_v7(), draft.organization.uuid);
+        if self.catalog.membership(organization, user.uuid)?.is_some() {
+            return Err(invalid(format_args!("`{}` is a member already", user.email)));
+        }
+        if draft.tally.members >= MAX_MEMBERS {
+            return Err(invalid(format_args!(
+                "the organization has {MAX_MEMBERS} members, which is the most"
+            )));
+        }
+        self.make_place(draft, user)?;
+        let membership = Membership { uuid, organization, user: user.uuid, role, created_at_ms: now };
+        draft.put(table::membership(organization, uuid), &membership);
+        draft.put(table::place(user.uuid, organization), &Place { organization, membership: uuid });
+        draft.tally.members += 1;
+        draft.tally.administrators += u64::from(role == Role::Administrator);
+        Ok(membership)
     }
 
     fn find(&self, who: &Who) -> Result<(User, Revision), Fault> {
@@ -250,7 +256,7 @@ fn read_new(request: &v1::CreateMemberRequest) -> Result<(Who, Role), Fault> {
     who.zip(role).ok_or_else(|| invalid("email and role are required"))
 }
 
-fn read_role(sent: v1::Role) -> Option<Role> {
+pub(super) fn read_role(sent: v1::Role) -> Option<Role> {
     match sent {
         v1::Role::Unspecified => None,
         v1::Role::Administrator => Some(Role::Administrator),

@@ -77,6 +77,11 @@ reaches! {
     ListAccessTokensRequest: _request => Reach::User,
     CreateAccessTokenRequest: _request => Reach::User,
     DeleteAccessTokenRequest: _request => Reach::User,
+    DeleteSessionRequest: _request => Reach::User,
+    SetPasswordRequest: _request => Reach::User,
+    ListInvitationsRequest: request => Reach::Administrators(&request.organization),
+    CreateInvitationRequest: request => Reach::Administrators(&request.organization),
+    DeleteInvitationRequest: request => Reach::Administrators(&request.organization),
 }
 
 impl Administration<'_> {

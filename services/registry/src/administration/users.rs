@@ -36,6 +36,14 @@ impl Administration<'_> {
         }
     }
 
+    /// Checks that there is room for one more user.
+    pub(crate) fn check_users(&self) -> Result<(), Fault> {
+        if self.catalog.count_users() < MAX_USERS {
+            return Ok(());
+        }
+        Err(invalid(format_args!("there are {MAX_USERS} users, which is the most")))
+    }
+
     pub(crate) fn list_users(&self, window: Window) -> Result<v1::ListUsersResponse, Fault> {
         let Listed { items, total } = self.catalog.users(window)?;
         Ok(v1::ListUsersResponse { users: items.into_iter().map(wire::user).collect(), total })
@@ -62,9 +70,9 @@ impl Administration<'_> {
             if self.catalog.user_at(&email)?.is_some() {
                 return Err(invalid(format_args!("email `{email}` is already taken")));
             }
-            if self.catalog.count_users() >= MAX_USERS {
-                return Err(invalid(format_args!("there are {MAX_USERS} users, which is the most")));
-            }
+            self.check_users()?;
+            // Whoever accepts an invitation becomes a user by a change of its organization.
+            draft.require(Condition::Absent(table::user_email(&email)));
             draft.put(table::user(user.uuid), &user);
             draft.put(table::user_email(&email), &Pointer { uuid: user.uuid });
             let happening = Happening {
@@ -106,6 +114,7 @@ impl Administration<'_> {
             }
             let now = Moment::now();
             draft.delete(table::user(uuid));
+            draft.delete(table::password(uuid));
             if let Ok(email) = email.parse() {
                 draft.delete(table::user_email(&email));
             }

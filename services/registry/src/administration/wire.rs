@@ -169,14 +169,29 @@ pub(crate) fn user(user: record::User) -> v1::User {
 
 /// A member, and who they are.
 pub(crate) fn member(membership: record::Membership, user: v1::User) -> v1::Member {
-    let role = match membership.role {
-        Role::Administrator => v1::Role::Administrator,
-        Role::Member => v1::Role::Member,
-    };
     v1::Member {
         user: Some(user),
-        role: role.into(),
+        role: role(membership.role).into(),
         created_at: Some(time::write(membership.created_at_ms.into())),
+    }
+}
+
+/// An invitation; its token is known to its holder alone.
+pub(crate) fn invitation(invitation: record::Invitation, created_by: Option<v1::User>) -> v1::Invitation {
+    v1::Invitation {
+        uuid: invitation.uuid.to_string(),
+        email: invitation.email,
+        role: role(invitation.role).into(),
+        created_at: Some(time::write(invitation.created_at_ms.into())),
+        created_by,
+        expires_at: Some(time::write(invitation.expires_at_ms.into())),
+    }
+}
+
+fn role(role: Role) -> v1::Role {
+    match role {
+        Role::Administrator => v1::Role::Administrator,
+        Role::Member => v1::Role::Member,
     }
 }
 

@@ -1,9 +1,10 @@
-//! Wrong secrets, counted by where they come from: who has guessed too often is not listened to for a while.
+//! Wrong secrets and passwords, counted by where they come from and at whom they are aimed: who has guessed too often is
+//! not listened to for a while.
 //!
 //! The time is handed in. A stranger costs an entry of a bounded map; whoever guesses from elsewhere keeps nobody away.
 
 use metrics::counter;
-use model::{Fault, Reason};
+use model::{Fault, Fingerprint, Reason};
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
@@ -35,6 +36,15 @@ struct Places {
 enum Place {
     Known(Ipv6Addr),
     Unknown,
+    /// At whom they are aimed, by their address: there are more places to guess from than one can count.
+    Aimed(Fingerprint),
+}
+
+/// A guess that is under way, and counted as wrong until it is found to be right: many at once are no more than one
+/// after the other.
+pub(crate) struct Guess<'a> {
+    guesses: &'a Guesses,
+    places: [Place; 2],
 }
 
 /// What has come from a place.
@@ -50,6 +60,10 @@ impl Place {
             Some(IpAddr::V4(address)) => Self::Known(address.to_ipv6_mapped()),
             Some(IpAddr::V6(address)) => Self::Known((u128::from(address) >> 64 << 64).into()),
         }
+    }
+
+    fn aimed(email: &str) -> Self {
+        Self::Aimed(Fingerprint::of(email.to_ascii_lowercase().as_bytes()))
     }
 }
 
@@ -67,34 +81,34 @@ impl Guesses {
     ///
     /// RATE_LIMITED until the window ends, right or wrong: else the right one would still be found.
     pub(crate) fn admit(&self, address: Option<IpAddr>, now: Instant) -> Result<(), Fault> {
-        let places = self.lock();
-        let window = places.counted.get(&Place::of(address)).filter(|window| window.wrong >= MAX_WRONG);
-        match window.and_then(|window| window.left(now)) {
-            None => Ok(()),
-            Some(left) => {
-                let message = "too many wrong secrets came from this address";
-                Err(Fault::new(Reason::RateLimited, message).retry_after(left))
-            }
+        self.lock().admit(Place::of(address), now)
+    }
+
+    /// Lets in who has guessed too often neither from an address nor at a user, and counts it as wrong for now.
+    ///
+    /// # Errors
+    ///
+    /// RATE_LIMITED until the window ends, right or wrong.
+    pub(crate) fn begin(
+        &self,
+        address: Option<IpAddr>,
+        email: &str,
+        now: Instant,
+    ) -> Result<Guess<'_>, Fault> {
+        let places = [Place::of(address), Place::aimed(email)];
+        let mut counted = self.lock();
+        for place in places {
+            counted.admit(place, now)?;
         }
+        for place in places {
+            counted.wrong(place, now);
+        }
+        Ok(Guess { guesses: self, places })
     }
 
     /// Counts a wrong guess.
     pub(crate) fn wrong(&self, address: Option<IpAddr>, now: Instant) {
-        let mut places = self.lock();
-        let place = Place::of(address);
-        if places.counted.len() >= MAX_PLACES && !places.counted.contains_key(&place) {
-            places.clear(now);
-            if places.counted.len() >= MAX_PLACES {
-                drop(places);
-                counter!("portals_registry_guesses_not_counted_total").increment(1);
-                return;
-            }
-        }
-        let window = places.counted.entry(place).or_insert(Window { began: now, wrong: 0 });
-        if window.left(now).is_none() {
-            *window = Window { began: now, wrong: 0 };
-        }
-        window.wrong = window.wrong.saturating_add(1);
+        self.lock().wrong(Place::of(address), now);
     }
 
     fn lock(&self) -> MutexGuard<'_, Places> {
@@ -102,7 +116,48 @@ impl Guesses {
     }
 }
 
+impl Guess<'_> {
+    /// It was right, or could not be judged: it does not count.
+    pub(crate) fn forget(self) {
+        let mut counted = self.guesses.lock();
+        for place in self.places {
+            if let Some(window) = counted.counted.get_mut(&place) {
+                window.wrong = window.wrong.saturating_sub(1);
+            }
+        }
+    }
+}
+
 impl Places {
+    fn admit(&self, place: Place, now: Instant) -> Result<(), Fault> {
+        let window = self.counted.get(&place).filter(|window| window.wrong >= MAX_WRONG);
+        match window.and_then(|window| window.left(now)) {
+            None => Ok(()),
+            Some(left) => {
+                let message = match place {
+                    Place::Known(_) | Place::Unknown => "too many wrong secrets came from this address",
+                    Place::Aimed(_) => "too many wrong passwords were tried for this user",
+                };
+                Err(Fault::new(Reason::RateLimited, message).retry_after(left))
+            }
+        }
+    }
+
+    fn wrong(&mut self, place: Place, now: Instant) {
+        if self.counted.len() >= MAX_PLACES && !self.counted.contains_key(&place) {
+            self.clear(now);
+            if self.counted.len() >= MAX_PLACES {
+                counter!("portals_registry_guesses_not_counted_total").increment(1);
+                return;
+            }
+        }
+        let window = self.counted.entry(place).or_insert(Window { began: now, wrong: 0 });
+        if window.left(now).is_none() {
+            *window = Window { began: now, wrong: 0 };
+        }
+        window.wrong = window.wrong.saturating_add(1);
+    }
+
     /// Forgets the windows that have ended; once a second, for it looks at all of them.
     fn clear(&mut self, now: Instant) {
         let lately = |cleared: Instant| now.saturating_duration_since(cleared) < Duration::from_secs(1);
@@ -150,6 +205,22 @@ mod tests {
         }
         assert!(guesses.admit(address("2001:db8:0:1:ffff::1"), now).is_err());
         assert!(guesses.admit(address("2001:db8:0:2::1"), now).is_ok());
+    }
+
+    #[test]
+    fn guesses_at_one_user_are_counted_wherever_they_come_from_and_right_ones_are_not() {
+        let guesses = Guesses::default();
+        let now = Instant::now();
+        for guess in 0..MAX_WRONG {
+            let from = address(&format!("192.0.2.{guess}"));
+            guesses.begin(from, "ada@example.com", now).unwrap().forget();
+            let Ok(_counted) = guesses.begin(from, "Ada@example.com", now) else { panic!("guess {guess}") };
+        }
+        let fresh = address("198.51.100.1");
+        let Err(fault) = guesses.begin(fresh, "ada@example.com", now) else { panic!("it was the eleventh") };
+        assert_eq!((fault.reason(), fault.wait()), (Reason::RateLimited, Some(WINDOW)));
+        assert!(guesses.begin(fresh, "bob@example.com", now).is_ok());
+        assert!(guesses.begin(fresh, "ada@example.com", now + WINDOW).is_ok());
     }
 
     #[test]

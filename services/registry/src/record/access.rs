@@ -40,6 +40,8 @@ pub(crate) enum AccessTokenKind {
     AccessToken,
     /// A person.
     User,
+    /// A person, for the hours after they have proved who they are.
+    Session,
 }
 
 /// What an access token may do.

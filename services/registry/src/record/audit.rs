@@ -79,7 +79,7 @@ impl From<AccessTokenKind> for ActorKind {
         match kind {
             AccessTokenKind::Operator => Self::Operator,
             AccessTokenKind::AccessToken => Self::AccessToken,
-            AccessTokenKind::User => Self::User,
+            AccessTokenKind::User | AccessTokenKind::Session => Self::User,
         }
     }
 }

@@ -33,11 +33,14 @@ pub(crate) struct End {
     pub(crate) ended_at_ms: Moment,
 }
 
-fn write_fingerprint<S: Serializer>(fingerprint: &Fingerprint, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn write_fingerprint<S: Serializer>(
+    fingerprint: &Fingerprint,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&URL_SAFE_NO_PAD.encode(fingerprint.as_bytes()))
 }
 
-fn read_fingerprint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Fingerprint, D::Error> {
+pub(super) fn read_fingerprint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Fingerprint, D::Error> {
     let bytes = URL_SAFE_NO_PAD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)?;
     <[u8; 32]>::try_from(bytes).map(Fingerprint::from).map_err(|_| D::Error::custom("expected 32 bytes"))
 }

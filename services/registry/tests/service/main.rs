@@ -12,4 +12,5 @@ mod members;
 mod narrowed;
 mod opening;
 mod secrets;
+mod sign_in;
 mod watch;

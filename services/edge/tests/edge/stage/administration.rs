@@ -58,3 +58,14 @@ administer! {
     create_access_token: CreateAccessTokenRequest => CreateAccessTokenResponse,
     delete_access_token: DeleteAccessTokenRequest => DeleteAccessTokenResponse,
 }
+
+administer! {
+    v1::sign_in_service_server::SignInService:
+    create_session: CreateSessionRequest => CreateSessionResponse,
+    delete_session: DeleteSessionRequest => DeleteSessionResponse,
+    set_password: SetPasswordRequest => SetPasswordResponse,
+    list_invitations: ListInvitationsRequest => ListInvitationsResponse,
+    create_invitation: CreateInvitationRequest => CreateInvitationResponse,
+    delete_invitation: DeleteInvitationRequest => DeleteInvitationResponse,
+    accept_invitation: AcceptInvitationRequest => AcceptInvitationResponse,
+}
