@@ -23,6 +23,7 @@ mod secrets;
 mod sent;
 mod sessions;
 mod shared;
+mod text;
 mod tokens;
 mod trusted_issuers;
 mod user;

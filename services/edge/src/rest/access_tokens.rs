@@ -6,6 +6,7 @@ use super::{
     insert, json, members, no_content, page, present, render,
     route::{Noun, Route},
     sent::sent,
+    text,
 };
 use axum::response::Response;
 use http::{Method, StatusCode, header};
@@ -27,14 +28,11 @@ const ONE_OF_USER: &str = "/v2/users/{user}/access-tokens/{uuid}";
 sent! {
     /// An access token to be made.
     creation NewAccessToken {
-        /// What it is for.
-        #[schema(examples("Terraform"))]
+        #[schema(schema_with = text::description_or_null)]
         description: Option<String>,
-        /// What it is to be good for.
-        #[schema(examples("read_portals"))]
+        #[schema(schema_with = text::scopes)]
         scopes: Vec<String>,
-        /// From where it may be used: addresses and CIDR ranges, separated by spaces; everywhere where it is not given.
-        #[schema(examples("192.0.2.1/32 198.51.100.0/24"))]
+        #[schema(schema_with = text::addresses_or_null)]
         allowed_ip_addresses: Option<String>,
         /// When it ends by itself.
         #[schema(value_type = Option<String>, format = DateTime, examples("2027-08-26T00:00:00.000Z"))]

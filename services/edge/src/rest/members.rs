@@ -7,6 +7,7 @@ use super::{
     render::Role,
     route::{Noun, Route},
     sent::sent,
+    text,
 };
 use http::{Method, StatusCode, header};
 use proto::registry::v1::{
@@ -21,11 +22,10 @@ const ONE: &str = "/v2/organizations/{organization}/members/{user}";
 sent! {
     /// A member to be made of a user.
     creation NewMember {
-        /// The user's address, where their `uuid` is not given.
-        #[schema(examples("ada@example.com"))]
+        #[schema(schema_with = text::email_or_null)]
         email: Option<String>,
         /// The user's `uuid`, where their address is not given.
-        #[schema(format = "uuid", examples("018f3c2e-7d2a-7c1b-9b0e-2f6a4d5c8e10"))]
+        #[schema(format = "uuid")]
         user: Option<String>,
         role: Role,
     }

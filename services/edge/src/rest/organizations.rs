@@ -10,6 +10,7 @@ use super::{
     render,
     route::{Noun, Route},
     sent::sent,
+    text,
 };
 use axum::response::Response;
 use http::{Method, StatusCode, header};
@@ -26,25 +27,21 @@ const ONE: &str = "/v2/organizations/{organization}";
 sent! {
     /// An organization to be made.
     creation NewOrganization {
-        /// Its name for people.
-        #[schema(examples("My organization"))]
+        #[schema(schema_with = text::organization_name)]
         name: String,
-        /// Its name in URLs; made from the name where it is not given.
-        #[schema(examples("my-organization"))]
+        #[schema(schema_with = text::organization_slug_or_null)]
         slug: Option<String>,
-        /// The GraphQL API that its portals run against.
-        #[schema(examples("https://graphql.buildkite.com/v1"))]
+        #[schema(schema_with = text::url)]
         upstream_url: String,
-        /// The credential that goes there as `Authorization: Bearer …`; it goes in and never comes out.
-        #[schema(write_only, examples("bkua_…"))]
+        #[schema(schema_with = text::credential_or_null)]
         upstream_token: Option<String>,
         #[schema(schema_with = render::Fields::nullable_schema)]
         upstream_headers: Option<Headers>,
         /// The whole time of an invocation; 30 where it is not given.
-        #[schema(examples(30))]
+        #[schema(minimum = 1, maximum = 300, examples(30))]
         upstream_timeout_seconds: Option<u32>,
         /// Invocations of all its portals together, 0 for no limit; 200 where it is not given.
-        #[schema(examples(200))]
+        #[schema(maximum = 1_000_000, examples(200))]
         rate_limit_per_minute: Option<u32>,
     }
 }
@@ -52,25 +49,21 @@ sent! {
 sent! {
     /// What is to change of an organization; what is not sent stays as it is.
     change OrganizationChange {
-        /// Its name for people.
-        #[schema(nullable = false, examples("My organization"))]
+        #[schema(schema_with = text::organization_name)]
         name: Option<String>,
-        /// Its name in URLs, which cannot be another than it is.
-        #[schema(nullable = false, examples("my-organization"))]
+        #[schema(schema_with = text::organization_slug)]
         slug: Option<String>,
-        /// The GraphQL API that its portals run against.
-        #[schema(nullable = false, examples("https://graphql.buildkite.com/v1"))]
+        #[schema(schema_with = text::url)]
         upstream_url: Option<String>,
-        /// The credential that goes there; null clears it.
-        #[schema(value_type = Option<String>, write_only, examples("bkua_…"))]
+        #[schema(schema_with = text::credential_or_null)]
         upstream_token: Option<OptionalText>,
         #[schema(schema_with = render::Fields::nullable_schema)]
         upstream_headers: Option<Headers>,
         /// The whole time of an invocation.
-        #[schema(nullable = false, examples(30))]
+        #[schema(nullable = false, minimum = 1, maximum = 300, examples(30))]
         upstream_timeout_seconds: Option<u32>,
         /// Invocations of all its portals together, 0 for no limit.
-        #[schema(nullable = false, examples(200))]
+        #[schema(nullable = false, maximum = 1_000_000, examples(200))]
         rate_limit_per_minute: Option<u32>,
     }
 }

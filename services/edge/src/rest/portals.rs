@@ -9,6 +9,7 @@ use super::{
     render::{self, ExtraVariables},
     route::{Noun, Route},
     sent::sent,
+    text,
 };
 use axum::response::Response;
 use http::{Method, StatusCode, header};
@@ -25,20 +26,15 @@ const ONE: &str = "/v2/organizations/{organization}/portals/{portal}";
 sent! {
     /// A portal to be made.
     creation NewPortal {
-        /// Its name for people.
-        #[schema(examples("Trigger main build"))]
+        #[schema(schema_with = text::name)]
         name: String,
-        /// Its name in URLs; made from the name where it is not given.
-        #[schema(examples("trigger-main-build"))]
+        #[schema(schema_with = text::slug_or_null)]
         slug: Option<String>,
-        /// What it is for.
-        #[schema(examples("Builds the main branch"))]
+        #[schema(schema_with = text::description_or_null)]
         description: Option<String>,
-        /// The GraphQL document: its operations, queries and mutations, are what can be invoked.
-        #[schema(examples("mutation triggerBuild($pipelineID: ID!) { buildCreate(input: {pipelineID: $pipelineID}) { build { url } } }"))]
+        #[schema(schema_with = text::query)]
         query: String,
-        /// From where it may be called: addresses and CIDR ranges, separated by spaces; everywhere where it is not given.
-        #[schema(examples("192.0.2.1/32 198.51.100.0/24"))]
+        #[schema(schema_with = text::addresses_or_null)]
         allowed_ip_addresses: Option<String>,
         /// Whether members may have tokens for it; not where it is not given.
         #[schema(examples(false))]
@@ -54,20 +50,15 @@ sent! {
 sent! {
     /// What is to change of a portal; what is not sent stays as it is.
     change PortalChange {
-        /// Its name for people.
-        #[schema(nullable = false, examples("Trigger main build"))]
+        #[schema(schema_with = text::name)]
         name: Option<String>,
-        /// Its new name in URLs.
-        #[schema(nullable = false, examples("trigger-main-build"))]
+        #[schema(schema_with = text::slug)]
         slug: Option<String>,
-        /// What it is for; null clears it.
-        #[schema(value_type = Option<String>, examples("Builds the main branch"))]
+        #[schema(schema_with = text::description_or_null)]
         description: Option<OptionalText>,
-        /// The GraphQL document.
-        #[schema(nullable = false, examples("mutation triggerBuild($pipelineID: ID!) { buildCreate(input: {pipelineID: $pipelineID}) { build { url } } }"))]
+        #[schema(schema_with = text::query)]
         query: Option<String>,
-        /// From where it may be called; null lets everywhere.
-        #[schema(value_type = Option<String>, examples("192.0.2.1/32 198.51.100.0/24"))]
+        #[schema(schema_with = text::addresses_or_null)]
         allowed_ip_addresses: Option<OptionalText>,
         /// Whether members may have tokens for it.
         #[schema(nullable = false, examples(false))]

@@ -102,7 +102,10 @@ impl Properties {
     /// A whole number.
     pub(super) fn whole_number(&mut self, name: &str) -> Option<u32> {
         self.read(name, "a whole number of at least 0", |value| {
-            value.as_u64().map(|number| u32::try_from(number).unwrap_or(u32::MAX))
+            // A JSON number with a fraction of zero is whole too.
+            let whole = value.as_f64().filter(|number| *number >= 0.0 && number.fract() == 0.0);
+            let number = value.as_u64().or_else(|| format!("{:.0}", whole?.abs()).parse().ok());
+            number.map(|number| u32::try_from(number).unwrap_or(u32::MAX))
         })
     }
 

@@ -8,6 +8,7 @@ pub(super) use people::{AccessToken, Member, PresentedToken, Role};
 pub(super) use sign_in::{Invitation, InvitationItself, Session};
 pub(super) use token::{PortalSecret, Token};
 
+use super::text;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use proto::{
     registry::v1::{self, OperationKind},
@@ -102,7 +103,9 @@ impl Fields {
     /// What is told of them.
     fn schema() -> ObjectBuilder {
         ObjectBuilder::new()
-            .additional_properties(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .additional_properties(Some(text::header_value()))
+            .property_names(Some(text::header_name()))
+            .max_properties(Some(32))
             .description(Some("More header fields that go to the upstream."))
             .examples([serde_json::json!({"X-Team": "ci"})])
     }

@@ -6,6 +6,7 @@ use super::{
     insert, json, no_content, page, portals, present, render,
     route::{Noun, Route},
     sent::sent,
+    text,
 };
 use http::{Method, StatusCode, header};
 use proto::{
@@ -20,8 +21,7 @@ const ONE: &str = "/v2/organizations/{organization}/portals/{portal}/secrets/{uu
 sent! {
     /// A secret to be made.
     creation NewSecret {
-        /// What it is for.
-        #[schema(examples("Build agents"))]
+        #[schema(schema_with = text::description_or_null)]
         description: Option<String>,
         /// When it ends by itself, and with it the tokens that it was exchanged for.
         #[schema(value_type = Option<String>, format = DateTime, examples("2027-08-26T00:00:00.000Z"))]

@@ -7,6 +7,7 @@ use super::{
     restrictions::{Revision, Variables, restrictions},
     route::{Noun, Route},
     sent::sent,
+    text,
 };
 use http::{Method, StatusCode, header};
 use proto::{
@@ -20,8 +21,7 @@ const ONE: &str = "/v2/organizations/{organization}/portals/{portal}/tokens/{uui
 sent! {
     /// A token to be made.
     creation NewToken {
-        /// What it is for.
-        #[schema(examples("Nightly builds"))]
+        #[schema(schema_with = text::description_or_null)]
         description: Option<String>,
         /// When it ends by itself.
         #[schema(value_type = Option<String>, format = DateTime, examples("2027-08-26T00:00:00.000Z"))]

@@ -8,6 +8,7 @@ use super::{
     render::{User, time},
     route::{Noun, Route},
     sent::{Property, sent},
+    text,
 };
 use http::{Method, StatusCode, header};
 use proto::registry::v1::{
@@ -27,14 +28,12 @@ const ONE: &str = "/v2/organizations/{organization}/portals/{portal}/trusted_iss
 sent! {
     /// An issuer to be trusted.
     creation NewTrustedIssuer {
-        /// What it is for.
-        #[schema(examples("GitHub Actions"))]
+        #[schema(schema_with = text::description_or_null)]
         description: Option<String>,
-        /// The issuer, letter for letter as its tokens name it in `iss`.
-        #[schema(examples("https://token.actions.githubusercontent.com"))]
+        #[schema(schema_with = text::issuer)]
         issuer: String,
-        /// For whom a token must be: what `aud` is or has.
-        #[schema(examples("portals"))]
+        /// For whom a token must be: what `aud` is or has, of at most 1,024 bytes.
+        #[schema(min_length = 1, examples("portals"))]
         audience: String,
         #[schema(schema_with = Conditions::schema)]
         conditions: Conditions,
@@ -73,9 +72,13 @@ struct Conditions(Vec<ClaimCondition>);
 impl Conditions {
     /// What is told of them.
     fn schema() -> ObjectBuilder {
+        let text = || ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
         ObjectBuilder::new()
             .schema_type(Type::Object)
-            .additional_properties(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .additional_properties(Some(text().max_length(Some(1_024))))
+            .property_names(Some(text().max_length(Some(256))))
+            .min_properties(Some(1))
+            .max_properties(Some(20))
             .description(Some(
                 "Claims and what each must be as a whole: `*` stands for any characters or none, `?` for one. All must \
                  hold. A claim that begins with `/` is a JSON pointer into the claims.",

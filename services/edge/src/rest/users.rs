@@ -6,6 +6,7 @@ use super::{
     insert, json, members, no_content, page, present, render,
     route::{Noun, Route},
     sent::sent,
+    text,
 };
 use http::{Method, StatusCode, header};
 use proto::registry::v1::{CreateUserRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest};
@@ -16,11 +17,9 @@ const ONE: &str = "/v2/users/{user}";
 sent! {
     /// A user to be made.
     creation NewUser {
-        /// Their name.
-        #[schema(examples("Ada Lovelace"))]
+        #[schema(schema_with = text::person)]
         name: String,
-        /// Their address; no two users have one that differs in case alone.
-        #[schema(examples("ada@example.com"))]
+        #[schema(schema_with = text::email)]
         email: String,
     }
 }

@@ -90,7 +90,8 @@ impl Administration<'_> {
     ) -> Result<(Organization, UpstreamSecrets), Fault> {
         let mut problems = Problems::default();
         problems.check_name(&request.name);
-        let slug = read_slug(&mut problems, &request.name, request.slug.as_deref());
+        let uuid = Uuid::now_v7();
+        let slug = read_slug(&mut problems, &request.name, request.slug.as_deref(), uuid);
         upstream::check_url(&mut problems, &request.upstream_url);
         let credential = request.upstream_token.unwrap_or_default();
         upstream::check_credential(&mut problems, &credential);
@@ -99,7 +100,6 @@ impl Administration<'_> {
         upstream::check_limits(&mut problems, timeout, limit);
         problems.verdict()?;
 
-        let uuid = Uuid::now_v7();
         let secrets = UpstreamSecrets { credential, headers };
         let default_timeout = u32::try_from(UPSTREAM_TIMEOUT.as_secs()).unwrap_or(u32::MAX);
         let organization = Organization {
@@ -201,19 +201,18 @@ pub(crate) fn no_organization() -> Fault {
     Fault::new(Reason::NotFound, "No organization found")
 }
 
-/// The slug that was sent, or one that is made from the name.
-pub(crate) fn read_slug(problems: &mut Problems, name: &str, slug: Option<&str>) -> Option<String> {
-    let read = match slug {
-        Some(slug) => problems.take("slug", slug.parse::<Slug>()),
-        // A name that is itself wrong has already been told.
-        None if name.trim().is_empty() => None,
-        None => {
-            let made = Slug::from_name(name);
-            let told = "cannot be made from this name, which has neither letters a-z nor digits: send one";
-            problems.take("slug", made.map_err(|_| told))
-        }
-    };
-    read.map(|slug| slug.to_string())
+/// The slug that was sent, or one that is made from the name; from the UUID, where the name has nothing that one is
+/// made of.
+pub(crate) fn read_slug(
+    problems: &mut Problems,
+    name: &str,
+    slug: Option<&str>,
+    uuid: Uuid,
+) -> Option<String> {
+    match slug {
+        Some(slug) => problems.take("slug", slug.parse::<Slug>()).map(|slug| slug.to_string()),
+        None => Some(Slug::from_name(name).map_or_else(|_| uuid.to_string(), |slug| slug.to_string())),
+    }
 }
 
 /// A new organization for the audit; of secrets only that they are there.

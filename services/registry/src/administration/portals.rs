@@ -215,7 +215,8 @@ impl<'a> Changes<'a> {
 async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), Fault> {
     let mut problems = Problems::default();
     problems.check_name(&request.name);
-    let slug = read_slug(&mut problems, &request.name, request.slug.as_deref());
+    let uuid = Uuid::now_v7();
+    let slug = read_slug(&mut problems, &request.name, request.slug.as_deref(), uuid);
     problems.check_description(request.description.as_deref());
     let allowed_ip_addresses = read_allowed(&mut problems, request.allowed_ip_addresses.as_deref());
     let extra_variables = read_extra_variables(request.extra_variables());
@@ -226,7 +227,7 @@ async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), 
     };
     let now = Moment::now();
     let portal = Portal {
-        uuid: Uuid::now_v7(),
+        uuid,
         organization: Uuid::nil(),
         slug,
         name: request.name,

@@ -9,7 +9,7 @@ use std::{fmt::Display, time::SystemTime};
 const MAX_TOLD: usize = 20;
 /// How many characters of a name are worth a column.
 const MAX_NAME_CHARS: usize = 255;
-const MAX_DESCRIPTION_BYTES: usize = 4 << 10;
+const MAX_DESCRIPTION_CHARS: usize = 4_096;
 
 /// Collects what is wrong.
 #[derive(Default)]
@@ -44,8 +44,11 @@ impl Problems {
 
     /// Checks what something is for.
     pub(crate) fn check_description(&mut self, description: Option<&str>) {
-        if description.is_some_and(|text| text.len() > MAX_DESCRIPTION_BYTES) {
-            self.add(format!("description must have at most {MAX_DESCRIPTION_BYTES} bytes"));
+        let characters = description.map_or(0, |text| text.chars().count());
+        if characters > MAX_DESCRIPTION_CHARS {
+            self.add(format!(
+                "description must have at most {MAX_DESCRIPTION_CHARS} characters, it has {characters}"
+            ));
         }
     }
 

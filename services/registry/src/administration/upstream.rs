@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderName, HeaderValue, Uri};
 use model::{Fault, key::PurposeKeys};
 use proto::{grant::UpstreamSecrets, registry::v1};
-use std::{collections::BTreeSet, ops::RangeInclusive};
+use std::{collections::BTreeSet, net::Ipv6Addr, ops::RangeInclusive};
 use uuid::Uuid;
 
 const MAX_URL_BYTES: usize = 2_048;
@@ -60,6 +60,10 @@ pub fn check_upstream_url(url: &str) -> Result<(), String> {
     let authority = uri.authority().ok_or_else(expected)?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) || authority.host().is_empty() {
         return Err(expected());
+    }
+    let bracketed = authority.host().strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    if bracketed.is_some_and(|host| host.parse::<Ipv6Addr>().is_err()) {
+        return Err("must have an IPv6 address between its brackets".to_owned());
     }
     if authority.as_str().contains('@') {
         return Err("must not have a user or password in it: send upstream_token".to_owned());
@@ -191,6 +195,8 @@ mod tests {
             "http://a#b",
             "http://a:99999",
             "http://a b",
+            "http://[e0]/",
+            "http://[1::2::3]:8080",
             &long,
         ] {
             assert!(check_upstream_url(url).is_err(), "{url}");
