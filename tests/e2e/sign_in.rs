@@ -32,7 +32,11 @@ async fn who_is_invited_signs_in_and_manages_until_they_sign_out() {
         );
 
         let password = [("PORTALS_PASSWORD", PASSWORD)];
-        let accept = ["invite", "accept", token, "--name", "Ada"];
+        // In a file: an argument could be seen by others on the machine.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("{token}\n")).unwrap();
+        let invitation = format!("@{}", file.path().display());
+        let accept = ["invite", "accept", &invitation, "--name", "Ada"];
         let member = run(&house, &password, &accept).await.unwrap();
         assert!(member.contains("administrator"), "{member}");
         let again = run(&house, &password, &accept).await.unwrap_err();

@@ -62,7 +62,7 @@ pub(crate) struct SetPassword {
 /// `portals invite`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  portals invite create my-organization ada@example.com --role administrator\n  portals invite accept pti_… --name 'Ada Lovelace' --password-file password"
+    after_help = "Examples:\n  portals invite create my-organization ada@example.com --role administrator\n  portals invite accept @invitation --name 'Ada Lovelace' --password-file password"
 )]
 pub(crate) struct Invite {
     #[command(flatten)]
@@ -98,7 +98,7 @@ pub(crate) enum InviteAction {
     },
     /// Accepts an invitation: with a name and a password as somebody new, with an access token of one's own as a user
     Accept {
-        /// The invitation's token
+        /// The invitation's token: @FILE, - for stdin, or itself, which can be seen in the list of processes
         invitation: String,
         /// One's name, as somebody new
         #[arg(long, value_name = "TEXT")]

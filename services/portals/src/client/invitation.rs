@@ -1,6 +1,6 @@
 //! `portals invite`: how somebody comes to an organization.
 
-use super::{api::Api, member, output, segment, sign_in};
+use super::{api::Api, input, member, output, segment, sign_in};
 use crate::{
     cli::sign_in::{Invite, InviteAction},
     exit::Failure,
@@ -33,8 +33,9 @@ pub(crate) fn run(command: Invite) -> Result<(), Failure> {
             }
             InviteAction::Accept { invitation, name, password } => {
                 let password = sign_in::given(password)?;
+                let invitation = Secret::new(input("INVITATION", &invitation)?.trim());
                 let body = json!({
-                    "token": invitation,
+                    "token": invitation.expose(),
                     "name": name,
                     "password": password.as_ref().map(Secret::expose),
                 });
