@@ -11,7 +11,7 @@ const PASSWORD: &str = "canary horse battery";
 /// Runs a command as whoever has these variables, and gives what it prints.
 async fn run(house: &House, variables: &[(&str, &str)], arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new(PORTALS);
-    command.env_clear().env("PORTALS_URL", house.public()).envs(variables.iter().copied()).args(arguments);
+    command.env_clear().env("PORTALS_URL", house.url("")).envs(variables.iter().copied()).args(arguments);
     let output = command.output().await.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim().to_owned();
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
