@@ -185,7 +185,7 @@ pub(crate) struct PortalProperties {
     /// From where it may be called: addresses or CIDR ranges separated by spaces; empty for everywhere
     #[arg(long, value_name = "RANGES")]
     pub(crate) allowed_ip_addresses: Option<String>,
-    /// Whether members of the organization may have tokens for it [default of a new one: false]
+    /// Whether members of the organization may have tokens for it: kept and told, and nothing follows from it yet [default of a new one: false]
     #[arg(long, value_name = "BOOL")]
     pub(crate) user_invokable: Option<bool>,
     /// What becomes of variables that nobody declared
