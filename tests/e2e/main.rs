@@ -29,6 +29,7 @@ mod revocation;
 mod secrets;
 mod sign_in;
 mod streaming;
+mod sweep;
 
 /// The binary under test.
 const PORTALS: &str = env!("CARGO_BIN_EXE_portals");
