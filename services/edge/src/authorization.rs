@@ -12,7 +12,7 @@ mod withdrawals;
 
 pub(crate) use key::Key;
 
-use crate::rate::Window;
+use crate::rate::Rates;
 use model::{AllowedAddresses, Slug};
 use proto::execute::SignedGrant;
 use std::{
@@ -95,10 +95,8 @@ pub(crate) struct Authorization {
     pub(crate) counts_uses: bool,
     /// From where the token may be used besides; nothing for everywhere.
     pub(crate) token_allowed: Option<AllowedAddresses>,
-    /// Calls of the organization in a window; 0 for no limit.
-    pub(crate) rate_limit: u32,
-    /// Where they are counted.
-    pub(crate) window: Arc<Window>,
+    /// How often its caller may call, and where that is counted.
+    pub(crate) rates: Rates,
     /// How long an invocation may take as a whole.
     pub(crate) timeout: Duration,
     /// The store's revision that it was read at.

@@ -12,7 +12,7 @@ use crate::{
     router::RequestId,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use model::{
     AllowedAddresses, Bearer, Fault, Reason,
     fault::{Cause, Chain},
@@ -34,14 +34,6 @@ const MAX_IGNORED_BYTES: usize = 4 << 10;
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%');
 /// What an executor and the way to it get beyond the deadline to say themselves that it is over.
 const LAST_WORD: Duration = Duration::from_millis(500);
-
-/// How the caller's organization stands, known from authentication on.
-#[derive(Clone, Copy, Debug)]
-enum Rated {
-    Not,
-    Unlimited,
-    By(Standing),
-}
 
 /// An answer with what is held until its body has been sent.
 struct Answered {
@@ -72,7 +64,8 @@ where
 {
     let (parts, mut body) = request.into_parts();
     let caller = Caller { edge, id, connection, name, parts };
-    let mut rated = Rated::Not;
+    // Nothing before the caller is known; nothing in it for whom nothing limits.
+    let mut rated = None;
     let mut response = match caller.run(&mut body, &mut rated).await {
         Ok(answered) => write(answered, media_type.clone(), id)
             .unwrap_or_else(|fault| answer::graphql(fault.into(), media_type)),
@@ -85,12 +78,14 @@ where
             answer::closing(answer::graphql(refusal, media_type), !reusable)
         }
     };
-    write_standing(response.headers_mut(), rated);
+    if let Some(standing) = rated {
+        rate::write(response.headers_mut(), "portal", standing);
+    }
     response
 }
 
 impl Caller<'_> {
-    async fn run<B>(&self, body: &mut B, rated: &mut Rated) -> Result<Answered, Refusal>
+    async fn run<B>(&self, body: &mut B, rated: &mut Option<Option<Standing>>) -> Result<Answered, Refusal>
     where
         B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
     {
@@ -98,17 +93,15 @@ impl Caller<'_> {
         let arrived = Instant::now();
         let bearer = client::bearer(&parts.headers)?;
         let (key, authorization) = edge.authorizer.authorize(name, &bearer).await?;
-        let limit = authorization.rate_limit;
-        *rated = match limit {
-            0 => Rated::Unlimited,
-            limit => Rated::By(authorization.window.peek(limit, Instant::now())),
-        };
+        let rates = &authorization.rates;
+        *rated = Some(rates.peek(Instant::now()));
         self.let_in(&authorization)?;
-        if limit != 0 {
-            let counted = authorization.window.count(limit, Instant::now());
-            let (Ok(standing) | Err(standing)) = counted;
-            *rated = Rated::By(standing);
-            counted.map_err(rate::exceeded)?;
+        match rates.count(Instant::now()) {
+            Ok(standing) => *rated = Some(standing),
+            Err((fault, standing)) => {
+                *rated = Some(Some(standing));
+                return Err(fault.into());
+            }
         }
         let patience = self.connection.patience();
         let permit = self.room(patience).await?;
@@ -293,15 +286,6 @@ fn ignored(names: &[String]) -> HeaderValue {
         text.push_str(&name);
     }
     HeaderValue::from_str(&text).expect("escaped text is visible ASCII")
-}
-
-fn write_standing(headers: &mut HeaderMap, rated: Rated) {
-    let standing = match rated {
-        Rated::Not => return,
-        Rated::Unlimited => None,
-        Rated::By(standing) => Some(standing),
-    };
-    rate::write(headers, "portal", standing);
 }
 
 #[cfg(test)]

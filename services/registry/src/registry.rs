@@ -263,6 +263,8 @@ impl From<Authorization> for AuthorizeResponse {
                 restrictions.and_then(|restrictions| restrictions.allowed_ip_addresses.as_deref()),
             ),
             rate_limit_per_minute: organization.rate_limit_per_minute,
+            portal_rate_limit_per_minute: portal.rate_limit_per_minute.unwrap_or_default(),
+            token_rate_limit_per_minute: token.rate_limit_per_minute.unwrap_or_default(),
             store_revision: revision,
             timeout_ms: organization.upstream_timeout_seconds.saturating_mul(1_000),
             counts_uses: token.max_uses().is_some(),

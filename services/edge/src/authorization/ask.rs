@@ -4,7 +4,11 @@ use super::{
     Authorization, Key, PortalName, Subjects,
     grants::{Grants, Lookup},
 };
-use crate::{jitter, observe::Metrics, rate::Windows};
+use crate::{
+    jitter,
+    observe::Metrics,
+    rate::{Counters, Limits},
+};
 use model::{AllowedAddresses, Bearer, BearerKind, Fault, Prehashed, Reason, Secret, fault::Cause};
 use proto::{
     Channel, MAX_MESSAGE_BYTES,
@@ -34,7 +38,7 @@ const USUAL_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Authorizer {
     pub(crate) grants: Grants,
-    windows: Windows,
+    counters: Counters,
     registry: RegistryServiceClient<Channel>,
     questions: Mutex<HashMap<Key, watch::Receiver<Option<Verdict>>, Prehashed>>,
     metrics: Arc<Metrics>,
@@ -61,7 +65,7 @@ enum UnreadableAnswer {
 impl Authorizer {
     pub(crate) fn new(grants: Grants, registry: Channel, metrics: Arc<Metrics>, base: Instant) -> Self {
         let registry = RegistryServiceClient::new(registry).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        Self { grants, windows: Windows::new(base), registry, questions: Mutex::default(), metrics }
+        Self { grants, counters: Counters::new(base), registry, questions: Mutex::default(), metrics }
     }
 
     /// Says whether `bearer` may call the portal.
@@ -230,15 +234,19 @@ impl Authorizer {
             0 => USUAL_TIMEOUT,
             ms => Duration::from_millis(ms.into()),
         };
-        let window = self.windows.of(subjects.organization, asked);
+        let limits = Limits {
+            organization: answer.rate_limit_per_minute,
+            portal: answer.portal_rate_limit_per_minute,
+            token: answer.token_rate_limit_per_minute,
+        };
+        let rates = self.counters.rates(&subjects, limits, asked);
         Ok(Authorization {
             grant: Arc::new(SignedGrant::new(Secret::new(answer.grant))),
             subjects,
             allowed,
             token_allowed,
             counts_uses: answer.counts_uses,
-            rate_limit: answer.rate_limit_per_minute,
-            window,
+            rates,
             timeout,
             store_revision: answer.store_revision,
             asked,

@@ -4,7 +4,10 @@ use super::{
     Authorization, Key, Scope, Subjects,
     grants::{Grants, Lookup, Outdated},
 };
-use crate::{Config, rate::Windows};
+use crate::{
+    Config,
+    rate::{Counters, Limits},
+};
 use model::{AllowedAddresses, Reason, Secret};
 use proptest::prelude::*;
 use proto::execute::SignedGrant;
@@ -40,8 +43,7 @@ fn authorization(number: u8, store_revision: u64, asked: Instant) -> Arc<Authori
         allowed: AllowedAddresses::default(),
         counts_uses: false,
         token_allowed: None,
-        rate_limit: 200,
-        window: Windows::new(asked).of(subjects.organization, asked),
+        rates: Counters::new(asked).rates(&subjects, Limits::default(), asked),
         timeout: Duration::from_secs(30),
         store_revision,
         asked,

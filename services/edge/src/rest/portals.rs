@@ -8,7 +8,7 @@ use super::{
     present,
     render::{self, ExtraVariables},
     route::{Noun, Route},
-    sent::sent,
+    sent::{OwnLimit, sent},
     text,
 };
 use axum::response::Response;
@@ -44,6 +44,9 @@ sent! {
         /// Whether identical queries in flight of one token share an answer; not where it is not given.
         #[schema(examples(false))]
         coalesce: Option<bool>,
+        /// Invocations of it a minute, within those of its organization; 0, null or not given for no limit of its own.
+        #[schema(maximum = 1_000_000, examples(50))]
+        rate_limit_per_minute: Option<OwnLimit>,
     }
 }
 
@@ -69,6 +72,9 @@ sent! {
         /// Whether identical queries in flight of one token share an answer.
         #[schema(nullable = false, examples(false))]
         coalesce: Option<bool>,
+        /// Invocations of it a minute, within those of its organization; 0 or null for no limit of its own.
+        #[schema(maximum = 1_000_000, examples(50))]
+        rate_limit_per_minute: Option<OwnLimit>,
     }
 }
 
@@ -121,6 +127,7 @@ async fn create(asked: Asked, sent: NewPortal) -> Answered {
         user_invokable: sent.user_invokable,
         extra_variables: sent.extra_variables.map(v1::ExtraVariables::from).unwrap_or_default().into(),
         coalesce: sent.coalesce,
+        rate_limit_per_minute: sent.rate_limit_per_minute.map(u32::from),
     };
     let created = answered(asked.registry().create_portal(asked.message(request))).await?;
     let portal = present(created.portal)?;
@@ -145,6 +152,7 @@ async fn update(asked: Asked, sent: PortalChange) -> Answered {
         if_revision,
         or_revisions,
         coalesce: sent.coalesce,
+        rate_limit_per_minute: sent.rate_limit_per_minute.map(u32::from),
     };
     let updated = answered(asked.registry().update_portal(asked.message(request))).await?;
     written(&asked, StatusCode::OK, updated.portal, None)

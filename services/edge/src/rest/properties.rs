@@ -101,11 +101,14 @@ impl Properties {
 
     /// A whole number.
     pub(super) fn whole_number(&mut self, name: &str) -> Option<u32> {
-        self.read(name, "a whole number of at least 0", |value| {
-            // A JSON number with a fraction of zero is whole too.
-            let whole = value.as_f64().filter(|number| *number >= 0.0 && number.fract() == 0.0);
-            let number = value.as_u64().or_else(|| format!("{:.0}", whole?.abs()).parse().ok());
-            number.map(|number| u32::try_from(number).unwrap_or(u32::MAX))
+        self.read(name, "a whole number of at least 0", |value| whole_number(&value))
+    }
+
+    /// A whole number for which null is as much as 0.
+    pub(super) fn clearable_number(&mut self, name: &str) -> Option<u32> {
+        self.read(name, "a whole number of at least 0, or null", |value| match value {
+            Value::Null => Some(0),
+            value => whole_number(&value),
         })
     }
 
@@ -185,6 +188,14 @@ impl Properties {
         }
         taken
     }
+}
+
+/// A number without a fraction; one that is too large for any property stays too large.
+fn whole_number(value: &Value) -> Option<u32> {
+    // A JSON number with a fraction of zero is whole too.
+    let whole = value.as_f64().filter(|number| *number >= 0.0 && number.fract() == 0.0);
+    let number = value.as_u64().or_else(|| format!("{:.0}", whole?.abs()).parse().ok());
+    number.map(|number| u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 /// What breaks a rule, in the words of this API.

@@ -256,6 +256,9 @@ pub(super) struct Portal {
     /// Whether identical queries in flight of one token share an answer.
     #[schema(examples(false))]
     coalesce: bool,
+    /// Invocations of it a minute, within those of its organization; null where it has no limit of its own.
+    #[schema(required, examples(50))]
+    rate_limit_per_minute: Option<u32>,
     /// Its first token, in the answer that made it alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, examples("ptk_…"))]
@@ -284,6 +287,7 @@ impl Portal {
             operations: portal.operations.into_iter().map(Operation::from).collect(),
             warnings: portal.warnings,
             coalesce: portal.coalesce,
+            rate_limit_per_minute: portal.rate_limit_per_minute,
             token,
         }
     }

@@ -54,6 +54,23 @@ macro_rules! sent {
 }
 pub(super) use sent;
 
+/// How many calls a minute a portal or a token is to have for itself; none is 0, or null.
+#[derive(ToSchema)]
+#[schema(value_type = u32)]
+pub(super) struct OwnLimit(u32);
+
+impl From<OwnLimit> for u32 {
+    fn from(limit: OwnLimit) -> Self {
+        limit.0
+    }
+}
+
+impl Property for Option<OwnLimit> {
+    fn take(properties: &mut Properties, name: &str) -> Self {
+        properties.clearable_number(name).map(OwnLimit)
+    }
+}
+
 impl Property for String {
     fn take(properties: &mut Properties, name: &str) -> Self {
         properties.required_text(name)

@@ -6,7 +6,7 @@ use super::{
     insert, json, no_content, page, portals, present, render,
     restrictions::{Revision, Variables, restrictions},
     route::{Noun, Route},
-    sent::sent,
+    sent::{OwnLimit, sent},
     text,
 };
 use http::{Method, StatusCode, header};
@@ -38,6 +38,9 @@ sent! {
         #[schema(minimum = 1, examples(10))]
         max_uses: Option<u32>,
         revision: Option<Revision>,
+        /// Calls with it a minute, within those of its portal and organization; 0, null or not given for no limit of its own.
+        #[schema(maximum = 1_000_000, examples(20))]
+        rate_limit_per_minute: Option<OwnLimit>,
     }
 }
 
@@ -80,6 +83,7 @@ async fn create(asked: Asked, sent: NewToken) -> Answered {
             sent.allowed_ip_addresses,
             (sent.max_uses, sent.revision),
         ),
+        rate_limit_per_minute: sent.rate_limit_per_minute.map(u32::from),
     };
     let created = answered(asked.registry().create_portal_token(asked.message(request))).await?;
     let token = present(created.portal_token)?;

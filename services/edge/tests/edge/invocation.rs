@@ -224,33 +224,6 @@ async fn the_tokens_ranges_hold_besides_the_portals() {
 }
 
 #[tokio::test]
-async fn an_organization_has_so_many_calls_in_a_window() {
-    let stage = Stage::open();
-    stage.registry.grant(|grant| grant.rate_limit_per_minute = 2);
-    for remaining in ["1", "0"] {
-        let reply = stage.invoke("{}").await;
-        assert_eq!((reply.status.as_u16(), reply.header("ratelimit-remaining")), (200, Some(remaining)));
-    }
-    let path = "/organizations/my-organization/portals/another";
-    let reply = stage.ask(stage.request(Method::POST, path, "{}")).await;
-    reply.assert_fault(429, "RATE_LIMITED");
-    assert_eq!(reply.header("ratelimit-remaining"), Some("0"));
-    assert_eq!(reply.header("retry-after"), reply.header("ratelimit-reset"));
-    assert_eq!(stage.executor.calls().len(), 2);
-}
-
-#[tokio::test]
-async fn no_limit_means_no_limit_in_the_headers() {
-    let stage = Stage::open();
-    stage.registry.grant(|grant| grant.rate_limit_per_minute = 0);
-    let reply = stage.invoke("{}").await;
-    assert_eq!(reply.header("ratelimit-scope"), Some("portal"));
-    for name in ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"] {
-        assert_eq!(reply.header(name), None);
-    }
-}
-
-#[tokio::test]
 async fn the_media_type_must_be_json_unless_there_is_nothing() {
     let stage = Stage::open();
     for (media_type, body, status) in [

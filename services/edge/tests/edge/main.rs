@@ -15,6 +15,7 @@ mod members;
 mod narrowed;
 mod openapi;
 mod quotas;
+mod rates;
 mod rest;
 mod session;
 mod sign_in;

@@ -46,6 +46,7 @@ fn portal() -> v1::Portal {
         warnings: vec!["w".to_owned()],
         organization_slug: "my-organization".to_owned(),
         coalesce: false,
+        rate_limit_per_minute: None,
     }
 }
 
@@ -61,7 +62,8 @@ const PORTAL_JSON: &str = concat!(
     r#""updated_at":"2026-08-26T03:22:45.000Z","revision":3,"#,
     r#""url":"https://portals.example/organizations/my-organization/portals/trigger-main-build","#,
     r#""operations":[{"name":"triggerBuild","kind":"mutation","#,
-    r#""variables":[{"name":"pipelineID","type":"ID!","required":true}]}],"warnings":["w"],"coalesce":false"#,
+    r#""variables":[{"name":"pipelineID","type":"ID!","required":true}]}],"warnings":["w"],"coalesce":false,"#,
+    r#""rate_limit_per_minute":null"#,
 );
 
 /// A stage whose registry knows the token and gives it every scope.
@@ -224,6 +226,7 @@ async fn tokens_are_listed_made_and_revoked() {
         last_used_at: None,
         restrictions: None,
         uses: None,
+        rate_limit_per_minute: None,
     };
     stage.registry.answer("list_portal_tokens", move |_: &v1::ListPortalTokensRequest| {
         Ok(v1::ListPortalTokensResponse { tokens: vec![token()], total: 1 })

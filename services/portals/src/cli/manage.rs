@@ -194,6 +194,9 @@ pub(crate) struct PortalProperties {
     /// Whether identical queries in flight of one token share an answer [default of a new one: false]
     #[arg(long, value_name = "BOOL")]
     pub(crate) coalesce: Option<bool>,
+    /// Calls a minute, within those of the organization; 0 for no limit of its own [default of a new one: 0]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) rate_limit: Option<u32>,
 }
 
 /// `portals token`.
@@ -223,6 +226,9 @@ pub(crate) enum TokenAction {
         /// When it ends, such as 2027-01-31T12:00:00Z [default: never]
         #[arg(long, value_name = "TIME")]
         expires_at: Option<String>,
+        /// Calls with it a minute, within those of the portal and the organization; 0 for no limit of its own [default: 0]
+        #[arg(long, value_name = "COUNT")]
+        rate_limit: Option<u32>,
         #[command(flatten)]
         restrictions: Restrictions,
     },

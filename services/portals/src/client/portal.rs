@@ -67,6 +67,7 @@ fn read(given: PortalProperties) -> Result<Map<String, Value>, Failure> {
         ("user_invokable", given.user_invokable.map(Value::from)),
         ("extra_variables", extra),
         ("coalesce", given.coalesce.map(Value::from)),
+        ("rate_limit_per_minute", given.rate_limit.map(Value::from)),
     ];
     Ok(properties.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
 }

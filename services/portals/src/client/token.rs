@@ -18,8 +18,16 @@ pub(crate) fn run(command: Token) -> Result<(), Failure> {
     super::run(async move {
         match command.action {
             TokenAction::Exchange(exchange) => secret::exchange(api.anonymous(), exchange).await,
-            TokenAction::Create { organization, portal, description, expires_at, restrictions } => {
-                let body = New { description, expires_at, restrictions: restrictions.try_into()? };
+            TokenAction::Create {
+                organization,
+                portal,
+                description,
+                expires_at,
+                rate_limit,
+                restrictions,
+            } => {
+                let restrictions = restrictions.try_into()?;
+                let body = New { description, expires_at, rate_limit_per_minute: rate_limit, restrictions };
                 let body =
                     serde_json::to_string(&body).map_err(|error| Failure::internal(error.to_string()))?;
                 let path = path(&organization, &portal)?;
@@ -43,6 +51,7 @@ pub(crate) fn run(command: Token) -> Result<(), Failure> {
 struct New {
     description: Option<String>,
     expires_at: Option<String>,
+    rate_limit_per_minute: Option<u32>,
     #[serde(flatten)]
     restrictions: Restrictions,
 }

@@ -6,6 +6,7 @@ use super::{
     problems::{Problems, invalid},
     revision::check_revision,
     tokens::{New, mint},
+    upstream::{check_rate_limit, own_rate_limit},
     wire,
 };
 use crate::{
@@ -173,6 +174,7 @@ impl<'a> Changes<'a> {
             .allowed_ip_addresses
             .as_ref()
             .map(|text| read_allowed(&mut problems, text.value.as_deref()));
+        check_rate_limit(&mut problems, request.rate_limit_per_minute);
         let document = match &request.query {
             Some(query) => document::read(&mut problems, query.clone()).await?,
             None => None,
@@ -191,6 +193,7 @@ impl<'a> Changes<'a> {
             sent => read_extra_variables(sent),
         };
         let description = request.description.as_ref().map(|text| text.value.clone());
+        let rate_limit = request.rate_limit_per_minute.map(own_rate_limit);
         let portal = Portal {
             name: request.name.clone().unwrap_or_else(|| before.name.clone()),
             slug: request.slug.clone().unwrap_or_else(|| before.slug.clone()),
@@ -205,6 +208,7 @@ impl<'a> Changes<'a> {
             revision,
             document_revision: if document.is_some() { revision } else { before.document_revision },
             coalesce: request.coalesce.unwrap_or(before.coalesce),
+            rate_limit_per_minute: rate_limit.unwrap_or(before.rate_limit_per_minute),
             ..before.clone()
         };
         (portal, document)
@@ -220,6 +224,7 @@ async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), 
     problems.check_description(request.description.as_deref());
     let allowed_ip_addresses = read_allowed(&mut problems, request.allowed_ip_addresses.as_deref());
     let extra_variables = read_extra_variables(request.extra_variables());
+    check_rate_limit(&mut problems, request.rate_limit_per_minute);
     let document = document::read(&mut problems, request.query).await?;
     problems.verdict()?;
     let (Some(document), Some(slug)) = (document, slug) else {
@@ -241,6 +246,7 @@ async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), 
         document_revision: 1,
         created_by: None,
         coalesce: request.coalesce.unwrap_or_default(),
+        rate_limit_per_minute: request.rate_limit_per_minute.and_then(own_rate_limit),
     };
     Ok((portal, document))
 }
@@ -277,6 +283,7 @@ fn described(portal: &Portal) -> Map<String, Value> {
     note("user_invokable", json!(portal.user_invokable));
     note("extra_variables", json!(portal.extra_variables));
     note("coalesce", json!(portal.coalesce));
+    note("rate_limit_per_minute", json!(portal.rate_limit_per_minute));
     note("document_revision", json!(portal.document_revision));
     data
 }

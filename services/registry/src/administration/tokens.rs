@@ -4,6 +4,7 @@ use super::{
     Administration,
     problems::{Problems, invalid},
     restrictions::Wanted,
+    upstream::{check_rate_limit, own_rate_limit},
     wire,
 };
 use crate::{
@@ -28,13 +29,15 @@ pub(crate) struct New {
     pub(crate) description: Option<String>,
     pub(crate) expires_at: Option<Moment>,
     pub(crate) restrictions: Option<Restrictions>,
+    /// Calls in a window, where it has a limit of its own.
+    pub(crate) rate_limit_per_minute: Option<u32>,
     /// The user who makes it, where one does.
     pub(crate) created_by: Option<Uuid>,
 }
 
 /// Makes a token within a change; the bearer is for the one answer that tells it.
 pub(crate) fn mint(draft: &mut Draft, portal: &Portal, new: New, now: Moment) -> (Bearer, Token) {
-    let New { description, expires_at, restrictions, created_by } = new;
+    let New { description, expires_at, restrictions, rate_limit_per_minute, created_by } = new;
     let bearer = Bearer::generate(BearerKind::PortalToken);
     let fingerprint = bearer.fingerprint();
     let token = Token {
@@ -49,6 +52,7 @@ pub(crate) fn mint(draft: &mut Draft, portal: &Portal, new: New, now: Moment) ->
         trusted_issuer: None,
         created_by,
         restrictions,
+        rate_limit_per_minute,
     };
     draft.put(table::token(&fingerprint), &token);
     draft.put(table::token_order(portal.uuid, token.uuid), &Mark { fingerprint });
@@ -87,6 +91,7 @@ impl Administration<'_> {
         let now = SystemTime::now();
         let expires_at = problems.read_end(request.expires_at, now);
         let wanted = Wanted::read(&mut problems, request.restrictions);
+        check_rate_limit(&mut problems, request.rate_limit_per_minute);
         problems.verdict()?;
         let plan = || {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
@@ -109,6 +114,7 @@ impl Administration<'_> {
                 description: request.description.clone(),
                 expires_at,
                 restrictions: restrictions.as_ref().map(Restrictions::from),
+                rate_limit_per_minute: request.rate_limit_per_minute.and_then(own_rate_limit),
                 created_by: caller.user_uuid(),
             };
             let (bearer, token) = mint(&mut draft, &portal, new, now.into());
@@ -117,8 +123,11 @@ impl Administration<'_> {
                 "kind": token.kind,
                 "expires_at": expires_at.and_then(|at| time::text(at.into())),
             });
-            if let (Some(restrictions), Some(data)) = (&token.restrictions, data.as_object_mut()) {
-                data.insert("restrictions".to_owned(), json!(restrictions));
+            if let Some(data) = data.as_object_mut() {
+                let restrictions = token.restrictions.as_ref().map(|rules| ("restrictions", json!(rules)));
+                let limit = token.rate_limit_per_minute.map(|limit| ("rate_limit_per_minute", json!(limit)));
+                let more = restrictions.into_iter().chain(limit);
+                data.extend(more.map(|(property, value)| (property.to_owned(), value)));
             }
             let happening = Happening {
                 r#type: "PORTAL_TOKEN_CREATED",

@@ -141,9 +141,19 @@ pub(crate) fn check_limits(problems: &mut Problems, timeout_seconds: Option<u32>
         let (least, most) = (TIMEOUT_SECONDS.start(), TIMEOUT_SECONDS.end());
         problems.add(format!("upstream_timeout_seconds must be {least} to {most}"));
     }
-    if rate_limit.is_some_and(|limit| limit > MAX_RATE_LIMIT) {
+    check_rate_limit(problems, rate_limit);
+}
+
+/// Checks how many calls are allowed in a minute, where that was sent.
+pub(crate) fn check_rate_limit(problems: &mut Problems, limit: Option<u32>) {
+    if limit.is_some_and(|limit| limit > MAX_RATE_LIMIT) {
         problems.add(format!("rate_limit_per_minute must be 0 to {MAX_RATE_LIMIT}"));
     }
+}
+
+/// The limit that a portal or a token has of its own: none where that is sent as 0.
+pub(crate) fn own_rate_limit(sent: u32) -> Option<u32> {
+    (sent != 0).then_some(sent)
 }
 
 /// Seals what only the executor may read, to the organization.

@@ -56,6 +56,7 @@ pub(crate) fn portal(
         warnings: document.warnings,
         organization_slug,
         coalesce: portal.coalesce,
+        rate_limit_per_minute: portal.rate_limit_per_minute,
     }
 }
 
@@ -89,6 +90,7 @@ pub(crate) fn token(
         last_used_at: last_used_at.map(|at| time::write(at.into())),
         restrictions: token.restrictions.map(restrictions::told),
         uses,
+        rate_limit_per_minute: token.rate_limit_per_minute,
     }
 }
 

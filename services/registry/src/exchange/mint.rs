@@ -85,6 +85,7 @@ pub(super) fn mint(
         trusted_issuer,
         created_by: None,
         restrictions: None,
+        rate_limit_per_minute: None,
     };
     draft.put(table::token(&fingerprint), &token);
     draft.put(table::ephemeral_order(portal.uuid, token.uuid), &Mark { fingerprint });

@@ -26,6 +26,9 @@ pub(crate) struct Portal {
     /// Whether identical queries in flight of one token share an answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) coalesce: bool,
+    /// Calls in a window, where it has a limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rate_limit_per_minute: Option<u32>,
 }
 
 /// What becomes of variables that nobody declared.

@@ -29,6 +29,9 @@ pub(crate) struct Token {
     /// What it may do less than its portal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) restrictions: Option<Restrictions>,
+    /// Calls in a window, where it has a limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rate_limit_per_minute: Option<u32>,
 }
 
 /// How a token came to be, and what it lasts for.

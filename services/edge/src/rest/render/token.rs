@@ -54,6 +54,10 @@ pub(in crate::rest) struct Token {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, examples(3))]
     pinned_revision: Option<u64>,
+    /// Calls with it a minute, where it has a limit of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, examples(20))]
+    rate_limit_per_minute: Option<u32>,
     /// The token itself, in the answer that made it alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, examples("ptk_…"))]
@@ -80,6 +84,7 @@ impl Token {
             uses: token.uses,
             revision,
             pinned_revision: restrictions.pinned_revision,
+            rate_limit_per_minute: token.rate_limit_per_minute,
             token: itself,
         }
     }
