@@ -23,6 +23,7 @@ mod members;
 mod narrowed;
 mod oauth;
 mod quotas;
+mod rates;
 mod requests;
 mod restarts;
 mod revocation;

@@ -147,6 +147,15 @@ async fn the_client_commands_manage_and_call() {
     let changed: Value = serde_json::from_str(&stdout(&run(&shut).await)).unwrap();
     assert_eq!((&changed["user_invokable"], &changed["description"]), (&json!(false), &json!("x")));
     assert_eq!((&made["coalesce"], &changed["coalesce"]), (&json!(false), &json!(true)));
+    for (limit, kept) in [("7", json!(7)), ("0", Value::Null)] {
+        let limited = run(&["portal", "update", "acme", "who", "--rate-limit", limit, "--json"]).await;
+        let limited: Value = serde_json::from_str(&stdout(&limited)).unwrap();
+        assert_eq!(limited["rate_limit_per_minute"], kept);
+    }
+    let limited = run(&["token", "create", "acme", "who", "--rate-limit", "3", "--json"]).await;
+    let limited: Value = serde_json::from_str(&stdout(&limited)).unwrap();
+    assert_eq!(limited["rate_limit_per_minute"], 3);
+    stdout(&run(&["token", "revoke", "acme", "who", limited["uuid"].as_str().unwrap()]).await);
     let tokens = stdout(&run(&["token", "list", "acme", "who", "--json"]).await);
     let tokens: Value = serde_json::from_str(&tokens).unwrap();
     stdout(&run(&["token", "revoke", "acme", "who", tokens[0]["uuid"].as_str().unwrap()]).await);

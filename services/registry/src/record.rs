@@ -86,6 +86,7 @@ mod tests {
         keeps::<PortalSecret>("portal_secret");
         keeps::<PortalSecret>("portal_secret_by_user");
         keeps::<Portal>("portal_of_user");
+        keeps::<Portal>("portal_limited");
         keeps::<SessionEnding>("session_ending");
         keeps::<SpentUses>("spent_uses");
         keeps::<Tally>("tally");
@@ -95,6 +96,7 @@ mod tests {
         keeps::<Token>("token_ephemeral");
         keeps::<Token>("token_by_user");
         keeps::<Token>("token_narrowed");
+        keeps::<Token>("token_limited");
         keeps::<TokenUse>("token_use");
         keeps::<TrustedIssuer>("trusted_issuer");
         keeps::<TrustedIssuer>("trusted_issuer_by_user");

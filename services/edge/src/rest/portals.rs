@@ -45,7 +45,7 @@ sent! {
         #[schema(examples(false))]
         coalesce: Option<bool>,
         /// Invocations of it a minute, within those of its organization; 0, null or not given for no limit of its own.
-        #[schema(maximum = 1_000_000, examples(50))]
+        #[schema(value_type = Option<u32>, maximum = 1_000_000, examples(50))]
         rate_limit_per_minute: Option<OwnLimit>,
     }
 }
@@ -73,7 +73,7 @@ sent! {
         #[schema(nullable = false, examples(false))]
         coalesce: Option<bool>,
         /// Invocations of it a minute, within those of its organization; 0 or null for no limit of its own.
-        #[schema(maximum = 1_000_000, examples(50))]
+        #[schema(value_type = Option<u32>, maximum = 1_000_000, examples(50))]
         rate_limit_per_minute: Option<OwnLimit>,
     }
 }

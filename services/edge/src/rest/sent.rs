@@ -55,8 +55,6 @@ macro_rules! sent {
 pub(super) use sent;
 
 /// How many calls a minute a portal or a token is to have for itself; none is 0, or null.
-#[derive(ToSchema)]
-#[schema(value_type = u32)]
 pub(super) struct OwnLimit(u32);
 
 impl From<OwnLimit> for u32 {

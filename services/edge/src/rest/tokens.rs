@@ -39,7 +39,7 @@ sent! {
         max_uses: Option<u32>,
         revision: Option<Revision>,
         /// Calls with it a minute, within those of its portal and organization; 0, null or not given for no limit of its own.
-        #[schema(maximum = 1_000_000, examples(20))]
+        #[schema(value_type = Option<u32>, maximum = 1_000_000, examples(20))]
         rate_limit_per_minute: Option<OwnLimit>,
     }
 }

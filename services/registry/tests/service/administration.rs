@@ -26,6 +26,7 @@ async fn a_portal_reads_as_it_was_written() {
         user_invokable: Some(true),
         extra_variables: v1::ExtraVariables::Ignore.into(),
         coalesce: Some(true),
+        rate_limit_per_minute: Some(50),
         ..portal("acme", "Trigger main build!")
     };
     let made = fault(desk.administration().create_portal(desk.signed(request.clone())).await).unwrap();
@@ -38,8 +39,8 @@ async fn a_portal_reads_as_it_was_written() {
     assert_eq!((read.name, read.query, read.description), (request.name, request.query, request.description));
     assert_eq!(read.allowed_ip_addresses, request.allowed_ip_addresses);
     assert_eq!(
-        (read.revision, read.user_invokable, read.extra_variables, read.coalesce),
-        (1, true, request.extra_variables, true)
+        (read.revision, read.user_invokable, read.extra_variables, read.coalesce, read.rate_limit_per_minute),
+        (1, true, request.extra_variables, true, Some(50))
     );
     assert_eq!((read.organization_slug.as_str(), read.created_at), ("acme", read.updated_at));
     assert_eq!(

@@ -72,6 +72,65 @@ async fn a_grant_says_whether_its_portal_coalesces_and_the_audit_since_when() {
 }
 
 #[tokio::test]
+async fn an_edge_is_told_how_often_the_portal_and_the_token_may_be_used() {
+    let desk = Desk::open().await;
+    let (portal, token) = desk.portal("acme", "Viewer").await;
+    assert_eq!(portal.rate_limit_per_minute, None);
+    let update = |rate_limit_per_minute| v1::UpdatePortalRequest {
+        organization: "acme".to_owned(),
+        portal: "viewer".to_owned(),
+        rate_limit_per_minute,
+        ..Default::default()
+    };
+    for (sent, kept) in [(Some(50), 50), (None, 50), (Some(1_000_000), 1_000_000), (Some(0), 0)] {
+        let updated = desk.administration().update_portal(desk.signed(update(sent))).await.unwrap();
+        let told = updated.into_inner().portal.unwrap().rate_limit_per_minute;
+        assert_eq!(told, Some(kept).filter(|limit| *limit != 0), "{sent:?}");
+        let answer = desk.authorize("acme", "viewer", &token).await.unwrap();
+        let limits = (answer.portal_rate_limit_per_minute, answer.token_rate_limit_per_minute);
+        assert_eq!((limits, answer.rate_limit_per_minute), ((kept, 0), 200), "{sent:?}");
+    }
+    let request = |rate_limit_per_minute| v1::CreatePortalTokenRequest {
+        organization: "acme".to_owned(),
+        portal: "viewer".to_owned(),
+        rate_limit_per_minute,
+        ..Default::default()
+    };
+    for (sent, kept) in [(Some(20), 20), (Some(0), 0), (None, 0)] {
+        let made = desk.administration().create_portal_token(desk.signed(request(sent))).await.unwrap();
+        let made = made.into_inner();
+        let told = made.portal_token.unwrap().rate_limit_per_minute;
+        assert_eq!(told, Some(kept).filter(|limit| *limit != 0), "{sent:?}");
+        let answer = desk.authorize("acme", "viewer", &made.token).await.unwrap();
+        assert_eq!(answer.token_rate_limit_per_minute, kept, "{sent:?}");
+    }
+    let expected = "Validation failed: rate_limit_per_minute must be 0 to 1000000";
+    for wrong in [1_000_001, u32::MAX] {
+        let answer = fault(desk.administration().update_portal(desk.signed(update(Some(wrong)))).await);
+        assert_eq!(refused(answer, Reason::ValidationFailed), expected);
+        let answer =
+            fault(desk.administration().create_portal_token(desk.signed(request(Some(wrong)))).await);
+        assert_eq!(refused(answer, Reason::ValidationFailed), expected);
+        let new = v1::CreatePortalRequest {
+            rate_limit_per_minute: Some(wrong),
+            ..crate::desk::portal("acme", "New")
+        };
+        let answer = fault(desk.administration().create_portal(desk.signed(new)).await);
+        assert_eq!(refused(answer, Reason::ValidationFailed), expected);
+    }
+    let on_record: Vec<_> = desk.events("acme").await.into_iter().map(|event| event.data_json).collect();
+    for expected in [
+        r#"{"rate_limit_per_minute":{"after":50,"before":null}}"#,
+        r#"{"rate_limit_per_minute":{"after":null,"before":1000000}}"#,
+    ] {
+        assert!(on_record.contains(&expected.to_owned()), "{on_record:?}");
+    }
+    let made = on_record.iter().filter(|data| data.contains(r#""kind":"service""#));
+    let limited = made.filter(|data| data.contains("rate_limit_per_minute")).collect::<Vec<_>>();
+    assert!(limited.len() == 1 && limited[0].contains(r#""rate_limit_per_minute":20"#), "{limited:?}");
+}
+
+#[tokio::test]
 async fn of_three_organizations_with_three_portals_only_the_diagonal_is_let_in() {
     let desk = Desk::open_empty().await;
     let mut doors = Vec::new();
