@@ -6,6 +6,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 const PROTOS: &[&str] = &[
     "portals/executor/v1/executor.proto",
     "portals/registry/v1/administration.proto",
+    "portals/registry/v1/code.proto",
     "portals/registry/v1/membership.proto",
     "portals/registry/v1/registry.proto",
     "portals/registry/v1/sign_in.proto",
@@ -35,6 +36,13 @@ const SECRET_MESSAGES: &[&str] = &[
     "portals.registry.v1.SetPasswordRequest",
     "portals.registry.v1.CreateInvitationResponse",
     "portals.registry.v1.AcceptInvitationRequest",
+    "portals.registry.v1.SetUpstreamCredentialRequest",
+    "portals.registry.v1.DeviceCode",
+    "portals.registry.v1.CreateCodeResponse",
+    "portals.registry.v1.Code",
+    "portals.registry.v1.GetCodeRequest",
+    "portals.registry.v1.AuthorizeCodeRequest",
+    "portals.registry.v1.DenyCodeRequest",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,7 +1,8 @@
-//! `POST …/tokens`: what a caller holds for a token of a portal, in this API's JSON or as plain OAuth 2.0.
+//! `POST …/tokens` and `POST …/codes`: what a caller holds for a token of a portal, in this API's JSON or as plain OAuth 2.0.
 //!
 //! It checks the form of what is sent, and puts it to the registry, which decides.
 
+mod codes;
 mod credentials;
 mod grant;
 mod parameters;
@@ -17,6 +18,7 @@ use crate::{
     router::RequestId,
 };
 use bytes::Bytes;
+pub(crate) use codes::answer as answer_code;
 use http::{HeaderValue, Method, Request, Response, header, request::Parts};
 use model::{Fault, Reason, fault::Cause};
 use parameters::Parameters;
@@ -26,10 +28,12 @@ use proto::{
         ExchangeTokenRequest, ExchangeTokenResponse, exchange_token_request::Grant,
         registry_service_client::RegistryServiceClient,
     },
+    time::Timestamp,
 };
 use serde::Serialize;
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::time;
+use tonic::Status;
 
 /// The most exchanges at a time: strangers can ask for one, and must not take what calls need.
 pub(crate) const MAX_EXCHANGES: usize = 256;
@@ -107,6 +111,14 @@ where
     let grant = Some(grant);
     let (organization, portal) = (name.organization().to_owned(), name.portal().to_owned());
     let message = ExchangeTokenRequest { organization, portal, expires_in_minutes, grant };
+    let _permit = Arc::clone(&edge.exchanges).try_acquire_owned().map_err(|_| answer::overloaded())?;
+    let mut registry = edge.exchange.clone();
+    let answered = answered(registry.exchange_token(asked(message, id, address))).await?;
+    Ok((answered, is_for_another))
+}
+
+/// `message` with from where it comes.
+fn asked<T>(message: T, id: &RequestId, address: Option<IpAddr>) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
     request.set_timeout(CALL_TIMEOUT);
     let metadata = request.metadata_mut();
@@ -116,13 +128,16 @@ where
     if let Ok(id) = id.as_str().parse() {
         metadata.insert("portals-request-id", id);
     }
-    let _permit = Arc::clone(&edge.exchanges).try_acquire_owned().map_err(|_| answer::overloaded())?;
-    let mut registry = edge.exchange.clone();
+    request
+}
+
+/// Waits for the registry's answer.
+async fn answered<T>(call: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Fault> {
     let late = |_| Fault::new(Reason::RegistryUnavailable, "the registry took too long");
-    let answered = time::timeout(CALL_TIMEOUT, registry.exchange_token(request)).await.map_err(late)?;
-    let answered =
-        answered.map_err(|status| proto::fault::read_status(status, Reason::RegistryUnavailable))?;
-    Ok((answered.into_inner(), is_for_another))
+    let answered = time::timeout(CALL_TIMEOUT, call).await.map_err(late)?;
+    answered
+        .map(tonic::Response::into_inner)
+        .map_err(|status| proto::fault::read_status(status, Reason::RegistryUnavailable))
 }
 
 /// Reads the parameters, in whichever way they are written.
@@ -144,16 +159,22 @@ where
 }
 
 fn write(exchanged: ExchangeTokenResponse, is_for_another: bool) -> Response<Body> {
-    let ends = exchanged.expires_at.and_then(proto::time::read);
-    let body = answer::write(&Exchanged {
-        expires_at: ends.and_then(proto::time::text_of_seconds),
+    told(&Exchanged {
+        expires_at: time_of(exchanged.expires_at),
         token: exchanged.token.clone(),
         access_token: exchanged.token,
         token_type: "Bearer",
         expires_in: exchanged.expires_in_seconds,
         issued_token_type: is_for_another.then_some(grant::ACCESS_TOKEN),
-    });
-    let mut response = Response::new(Body::from(Bytes::from(body)));
+    })
+}
+
+fn time_of(time: Option<Timestamp>) -> Option<String> {
+    time.and_then(proto::time::read).and_then(proto::time::text_of_seconds)
+}
+
+fn told(what: &impl Serialize) -> Response<Body> {
+    let mut response = Response::new(Body::from(Bytes::from(answer::write(what))));
     response.headers_mut().insert(header::CONTENT_TYPE, answer::JSON);
     // RFC 6749, section 5.1, asks for it beside Cache-Control.
     response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));

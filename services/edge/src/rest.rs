@@ -5,6 +5,7 @@
 mod access_token;
 mod access_tokens;
 mod audit_events;
+mod codes;
 mod describe;
 mod example;
 mod invitations;
@@ -26,6 +27,7 @@ mod shared;
 mod text;
 mod tokens;
 mod trusted_issuers;
+mod upstream_credentials;
 mod user;
 mod users;
 
@@ -52,7 +54,8 @@ use proto::{
     Channel, MAX_MESSAGE_BYTES, MAX_PAGE_BYTES,
     registry::v1::{
         DescribeAccessTokenRequest, administration_service_client::AdministrationServiceClient,
-        membership_service_client::MembershipServiceClient, sign_in_service_client::SignInServiceClient,
+        code_service_client::CodeServiceClient, membership_service_client::MembershipServiceClient,
+        sign_in_service_client::SignInServiceClient,
     },
 };
 use quota::Caller;
@@ -106,6 +109,16 @@ pub(crate) fn sign_in_client(channel: Channel) -> SignInClient {
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
+/// The registry's codes.
+pub(crate) type CodeClient = CodeServiceClient<Channel>;
+
+/// Reaches the codes over `channel`.
+pub(crate) fn code_client(channel: Channel) -> CodeClient {
+    CodeClient::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
 /// The routes under `/v2`.
 pub(crate) fn routes() -> Router<Arc<Inner>> {
     route::router()
@@ -124,7 +137,9 @@ fn nouns() -> Vec<Noun> {
         invitations::noun(),
         users::noun(),
         sessions::noun(),
+        codes::noun(),
         user::noun(),
+        upstream_credentials::noun(),
         access_tokens::noun(),
         access_token::noun(),
         openapi::noun(),
@@ -294,6 +309,11 @@ impl Asked {
     /// The memberships, for one call.
     fn membership(&self) -> MembershipClient {
         self.edge.membership.clone()
+    }
+
+    /// The codes, for one call.
+    fn codes(&self) -> CodeClient {
+        self.edge.codes.clone()
     }
 
     /// The way in, for one call.

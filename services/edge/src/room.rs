@@ -28,6 +28,7 @@ pub(crate) struct Inner {
     pub(crate) administration: rest::Client,
     pub(crate) membership: rest::MembershipClient,
     pub(crate) sign_in: rest::SignInClient,
+    pub(crate) codes: rest::CodeClient,
     pub(crate) exchange: exchange::Client,
     /// One permit for each exchange in flight.
     pub(crate) exchanges: Arc<Semaphore>,
@@ -53,6 +54,7 @@ pub fn open(config: Config, registry: Channel, executor: Arc<dyn Execute>) -> Ed
         administration: rest::client(registry.clone()),
         membership: rest::membership_client(registry.clone()),
         sign_in: rest::sign_in_client(registry.clone()),
+        codes: rest::code_client(registry.clone()),
         exchange: exchange::client(registry.clone()),
         exchanges: Arc::new(Semaphore::new(exchange::MAX_EXCHANGES)),
         quotas: rest::Quotas::new(config.rest_rate_limit, base),

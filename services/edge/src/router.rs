@@ -30,6 +30,16 @@ use tower::ServiceExt;
 use tracing::Instrument;
 use uuid::Uuid;
 
+/// Where a member goes with a code.
+pub(crate) const DEVICE: &str = "/device";
+
+/// What is asked for of a portal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Wanted {
+    Token,
+    Code,
+}
+
 /// What a request is known by, in answers and in the log.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestId(pub(crate) HeaderValue);
@@ -41,6 +51,16 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 const MAX_FIELDS: usize = 100;
 /// No slug, and so no portal's name.
 const NOBODY: &str = "";
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const DEVICE_TEXT: &str = "\
+Somebody asks for a token of a portal in your name. Look at what it is for, and approve or deny it:
+
+    portals code show CODE
+    portals code authorize CODE
+    portals code deny CODE
+
+The code stands where it was asked for, and at the end of this page's address. Approve none that you did not ask for.
+";
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 impl RequestId {
@@ -94,8 +114,8 @@ impl Service {
         // What is boxed comes seldom, and so is not to be carried along by all the others.
         let mut response = if is_rest(request.uri()) {
             Box::pin(self.manage(&id, connection.peer(), request)).await
-        } else if let Some(name) = exchanged(request.uri().path()) {
-            Box::pin(self.exchange(&id, connection.peer(), name, request)).await
+        } else if let Some((name, wanted)) = exchanged(request.uri().path()) {
+            Box::pin(self.exchange(&id, connection.peer(), name, wanted, request)).await
         } else {
             let response = not_rest(&self.edge, &id, connection, request).await;
             return self.finish(started, id, response);
@@ -156,6 +176,7 @@ impl Service {
         id: &RequestId,
         peer: PeerAddress,
         name: PortalName,
+        wanted: Wanted,
         request: Request<B>,
     ) -> Response<Body>
     where
@@ -164,7 +185,12 @@ impl Service {
         if let Some(refusal) = head_refusal(request.version(), request.uri(), request.headers()) {
             return answer::oauth(refusal);
         }
-        let run = exchange::answer(&self.edge, id, peer, &name, request);
+        let run = async {
+            match wanted {
+                Wanted::Token => exchange::answer(&self.edge, id, peer, &name, request).await,
+                Wanted::Code => exchange::answer_code(&self.edge, id, peer, &name, request).await,
+            }
+        };
         AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| answer::oauth(panicked().into()))
     }
 }
@@ -202,12 +228,24 @@ where
             let fault = Fault::new(Reason::MethodNotAllowed, "a portal is invoked with POST");
             Refusal::new(fault, Headers::Allow("POST"))
         }
+        None if request.uri().path() == DEVICE => return device(request.method()),
         None => Fault::new(Reason::NotFound, "there is no such route").into(),
     };
     let media_type = media::answer_type(request.headers());
     let headers = std::mem::take(request.headers_mut());
     let reusable = body::discard(request.body_mut(), &headers, refusal.fault.reason()).await;
     answer::closing(answer::graphql(refusal, media_type), !reusable)
+}
+
+/// What a member reads who goes there with a browser.
+fn device(method: &Method) -> Response<Body> {
+    if method != Method::GET && method != Method::HEAD {
+        let fault = Fault::new(Reason::MethodNotAllowed, "there is nothing here but to read");
+        return answer::graphql(Refusal::new(fault, Headers::Allow("GET, HEAD")), answer::JSON);
+    }
+    let mut response = Response::new(Body::from(Bytes::from_static(DEVICE_TEXT.as_bytes())));
+    response.headers_mut().insert(header::CONTENT_TYPE, TEXT);
+    response
 }
 
 fn panicked() -> Fault {
@@ -226,9 +264,13 @@ fn invoked(path: &str) -> Option<PortalName> {
     Some(PortalName::read(&decoded(organization), &decoded(portal)))
 }
 
-/// The portal of which a path asks for a token: `/organizations/{organization}/portals/{portal}/tokens`.
-fn exchanged(path: &str) -> Option<PortalName> {
-    invoked(path.strip_suffix("/tokens")?)
+/// What a path asks for of which portal: `/organizations/{organization}/portals/{portal}/tokens` and `…/codes`.
+fn exchanged(path: &str) -> Option<(PortalName, Wanted)> {
+    let (portal, wanted) = match path.strip_suffix("/tokens") {
+        Some(portal) => (portal, Wanted::Token),
+        None => (path.strip_suffix("/codes")?, Wanted::Code),
+    };
+    Some((invoked(portal)?, wanted))
 }
 
 fn is_rest(uri: &Uri) -> bool {

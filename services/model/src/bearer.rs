@@ -1,6 +1,6 @@
 //! What callers present: random tokens with a kind and a checksum.
 //!
-//! A bearer is `ptk_`, `pts_`, `pta_` or `pti_`, 43 characters of base64url (256 random bits) and 6 more (a
+//! A bearer is `ptk_`, `pts_`, `pta_`, `pti_` or `ptd_`, 43 characters of base64url (256 random bits) and 6 more (a
 //! checksum), so that a typo is told from a stranger without asking anybody.
 
 use crate::Secret;
@@ -26,6 +26,8 @@ pub enum BearerKind {
     AccessToken,
     /// Makes its holder a member of an organization, once: `pti_`.
     Invitation,
+    /// Is exchanged for a token of one portal once a member has approved the code that came with it: `ptd_`.
+    DeviceCode,
 }
 
 impl BearerKind {
@@ -35,6 +37,7 @@ impl BearerKind {
             Self::PortalSecret => "pts_",
             Self::AccessToken => "pta_",
             Self::Invitation => "pti_",
+            Self::DeviceCode => "ptd_",
         }
     }
 }

@@ -16,6 +16,7 @@
 //! - **restrictions**: what a token may do less than its portal would let it.
 //! - **user**: a person; a **member** of an organization where they have a **role** in it.
 //! - **session**: what a user gets for their password: an access token of their own for some hours.
+//! - **code**: what somebody who wants a token of a portal shows to a member, who approves it or does not.
 //! - **upstream**: the GraphQL API that an organization's portals run against.
 //! - **fault**: why something could not be done, in words for its caller and a cause for the log.
 
@@ -33,6 +34,7 @@ pub mod prehashed;
 pub mod restriction;
 pub mod secret;
 pub mod slug;
+pub mod user_code;
 pub mod variables;
 
 pub use address::AllowedAddresses;
@@ -44,3 +46,4 @@ pub use prehashed::Prehashed;
 pub use restriction::Restrictions;
 pub use secret::Secret;
 pub use slug::Slug;
+pub use user_code::UserCode;

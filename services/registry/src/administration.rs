@@ -5,6 +5,8 @@
 
 mod access_tokens;
 mod admission;
+mod code_service;
+mod codes;
 #[cfg(test)]
 pub(crate) mod desk;
 mod document;
@@ -26,6 +28,7 @@ mod sign_in;
 mod tokens;
 mod trusted_issuers;
 mod upstream;
+mod upstream_credentials;
 mod users;
 pub(crate) mod wire;
 
@@ -35,6 +38,7 @@ pub use upstream::{check_upstream_token, check_upstream_url};
 use crate::{
     catalog::Catalog,
     change::{Plan, Turns},
+    codes::Codes,
     exchange::Guesses,
     passwords::Passwords,
     usage::Usage,
@@ -58,6 +62,9 @@ pub(crate) struct Administration<'a> {
     pub(crate) passwords: &'a Passwords,
     /// Wrong passwords and invitations.
     pub(crate) guesses: &'a Guesses,
+    pub(crate) codes: &'a Codes,
+    /// Wrong codes of members.
+    pub(crate) typed: &'a Guesses,
 }
 
 impl Administration<'_> {

@@ -6,7 +6,7 @@
 use crate::{
     catalog::Catalog,
     grant::Signer,
-    record::{Document, ExtraVariables, Organization, Portal, Restrictions, Token},
+    record::{Document, ExtraVariables, Organization, Portal, Restrictions, Token, TokenMember},
     store::Revision,
     table::Mortal,
     usage::Usage,
@@ -44,6 +44,8 @@ pub(crate) struct Admitted {
     revision: Revision,
     now: SystemTime,
     expires_at: SystemTime,
+    /// What it runs with upstream, sealed.
+    sealed: String,
 }
 
 /// For how many calls a grant is good.
@@ -73,7 +75,8 @@ pub(crate) fn admit(
     }
     let expires_at = end(&token, now).ok_or_else(unauthenticated)?;
     let (portal_revision, document) = runnable(catalog, &portal, &token)?;
-    Ok(Admitted { token, organization, portal, document, portal_revision, revision, now, expires_at })
+    let sealed = sealed(catalog, &organization, &token)?;
+    Ok(Admitted { token, organization, portal, document, portal_revision, revision, now, expires_at, sealed })
 }
 
 impl Admitted {
@@ -83,7 +86,17 @@ impl Admitted {
     ///
     /// INTERNAL, where the claims have no JSON text.
     pub(crate) fn grant(self, signer: &Signer, usage: &Usage, good: Good) -> Result<Authorization, Fault> {
-        let Self { token, organization, portal, document, portal_revision, revision, now, expires_at } = self;
+        let Self {
+            token,
+            organization,
+            portal,
+            document,
+            portal_revision,
+            revision,
+            now,
+            expires_at,
+            sealed,
+        } = self;
         let (expires_at, jti) = match good {
             Good::ForAll => (expires_at, None),
             Good::ForOne => (expires_at.min(now + LIFE_OF_ONE_CALL), Some(Uuid::now_v7())),
@@ -102,7 +115,7 @@ impl Admitted {
             coalesce: portal.coalesce,
             upstream: UpstreamClaim {
                 url: organization.upstream_url.clone(),
-                sealed: organization.upstream_sealed.clone(),
+                sealed,
                 timeout_ms: u64::from(organization.upstream_timeout_seconds) * 1_000,
             },
             restrictions: token.restrictions.as_ref().and_then(Restrictions::claim),
@@ -134,7 +147,29 @@ fn holder(catalog: &Catalog, bearer: &str, now: SystemTime) -> Result<(Organizat
     }
     let organization = catalog.organization(token.organization)?.ok_or_else(unauthenticated)?;
     let portal = catalog.portal(organization.uuid, token.portal)?.ok_or_else(unauthenticated)?;
+    if let Some(member) = &token.member
+        && !is_good(catalog, member, &portal)?
+    {
+        return Err(unauthenticated());
+    }
     Ok((organization, portal, token))
+}
+
+/// Whether a member may still have the token that was made for them.
+fn is_good(catalog: &Catalog, member: &TokenMember, portal: &Portal) -> Result<bool, Fault> {
+    let invokable = portal.user_invokable && portal.invokable_since == member.invokable_since;
+    let ended = catalog.membership_has_ended(portal.organization, member.membership)?;
+    Ok(invokable && !ended && catalog.user(member.user)?.is_some())
+}
+
+/// What a token runs with upstream: the organization's credential, or that of the member whose it is and nothing else.
+fn sealed(catalog: &Catalog, organization: &Organization, token: &Token) -> Result<String, Fault> {
+    let Some(member) = &token.member else { return Ok(organization.upstream_sealed.clone()) };
+    let none = || {
+        let message = "the member whose token this is has no credential for the organization's upstream";
+        Fault::new(Reason::Forbidden, message)
+    };
+    Ok(catalog.member_credential(organization.uuid, member.membership)?.ok_or_else(none)?.sealed)
 }
 
 /// What a token ends with: itself, what it belongs to, and what it was exchanged for.

@@ -4,17 +4,18 @@
 //! whether the portal exists. It knows neither HTTP nor the words of OAuth.
 
 mod client_credentials;
+mod device_code;
 mod guesses;
 mod identity_token;
 mod mint;
 pub(crate) mod refusals;
 pub(crate) mod sweep;
 
-pub(crate) use guesses::Guesses;
+pub(crate) use guesses::{Guessed, Guesses, Place};
 pub(crate) use refusals::Refusals;
 
 use crate::{
-    caller::Origin, catalog::Catalog, change::Turns, exchange::mint::Minted, identity::Issuers,
+    caller::Origin, catalog::Catalog, change::Turns, codes::Codes, exchange::mint::Minted, identity::Issuers,
     record::Actor, usage::Usage,
 };
 use model::{Bearer, Fault, Reason};
@@ -31,6 +32,7 @@ pub(crate) struct Exchange<'a> {
     pub(crate) guesses: &'a Guesses,
     pub(crate) refusals: &'a Refusals,
     pub(crate) issuers: &'a Issuers,
+    pub(crate) codes: &'a Codes,
 }
 
 /// Which portal a caller names, and how long the token is to last.
@@ -73,6 +75,7 @@ impl Exchange<'_> {
                 ("client_credentials", self.client_credentials(wanted, held).await)
             }
             Some(Grant::IdentityToken(held)) => ("identity_token", self.identity_token(wanted, held).await),
+            Some(Grant::DeviceCode(held)) => ("device_code", self.device_code(wanted, held).await),
             None => return Err(Fault::new(Reason::BadRequest, "what is to be exchanged is missing")),
         };
         outcome.map_err(|Refused { fault, actor }| {

@@ -4,7 +4,7 @@
 //! caller's variables or an upstream's answers, and opens no sockets.
 //!
 //! In reading order: [`open`](open()) puts it together; `authorize` answers edges; `exchange` makes tokens that end by
-//! themselves; `administration` changes things by way of `change`; `withdrawals` and `lease` see to it that a change holds everywhere; `catalog`,
+//! themselves, some for `codes` that members decide on; `administration` changes things by way of `change`; `withdrawals` and `lease` see to it that a change holds everywhere; `catalog`,
 //! `record` and `table` know what lies in the [`store`].
 
 mod administration;
@@ -12,6 +12,7 @@ mod authorize;
 mod caller;
 mod catalog;
 mod change;
+mod codes;
 mod door;
 mod exchange;
 mod grant;

@@ -27,9 +27,9 @@ pub(crate) use portal::{ExtraVariables, Portal};
 pub(crate) use restriction::{Restrictions, Variable as RestrictedVariable};
 pub(crate) use secret::PortalSecret;
 pub(crate) use sign_in::{Invitation, InvitationPlace, SessionEnding, UserPassword};
-pub(crate) use token::{SpentUses, Token, TokenKind, TokenUse};
+pub(crate) use token::{SpentUses, Token, TokenKind, TokenMember, TokenUse};
 pub(crate) use trusted_issuer::TrustedIssuer;
-pub(crate) use user::{Membership, Place, Role, User};
+pub(crate) use user::{MemberCredential, Membership, Place, Role, User};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -78,6 +78,7 @@ mod tests {
         keeps::<Invitation>("invitation");
         keeps::<InvitationPlace>("invitation_place");
         keeps::<Mark>("mark");
+        keeps::<MemberCredential>("member_credential");
         keeps::<Membership>("membership");
         keeps::<Organization>("organization");
         keeps::<Place>("place");
@@ -87,6 +88,7 @@ mod tests {
         keeps::<PortalSecret>("portal_secret_by_user");
         keeps::<Portal>("portal_of_user");
         keeps::<Portal>("portal_limited");
+        keeps::<Portal>("portal_invokable");
         keeps::<SessionEnding>("session_ending");
         keeps::<SpentUses>("spent_uses");
         keeps::<Tally>("tally");
@@ -97,6 +99,7 @@ mod tests {
         keeps::<Token>("token_by_user");
         keeps::<Token>("token_narrowed");
         keeps::<Token>("token_limited");
+        keeps::<Token>("token_of_member");
         keeps::<TokenUse>("token_use");
         keeps::<TrustedIssuer>("trusted_issuer");
         keeps::<TrustedIssuer>("trusted_issuer_by_user");

@@ -6,6 +6,7 @@ use crate::{
     caller::Origin,
     catalog::Catalog,
     change::Turns,
+    codes::{self, Codes},
     door,
     exchange::{Exchange, Guesses, Refusals, refusals, sweep},
     grant::Signer,
@@ -22,8 +23,10 @@ use model::{Fault, Fingerprint, fault::Chain, key::PurposeKeys};
 use proto::{
     MAX_MESSAGE_BYTES, MAX_PAGE_BYTES,
     registry::v1::{
-        AuthorizeRequest, AuthorizeResponse, ExchangeTokenRequest, ExchangeTokenResponse, WatchRequest,
+        AuthorizeRequest, AuthorizeResponse, CreateCodeRequest, CreateCodeResponse, ExchangeTokenRequest,
+        ExchangeTokenResponse, WatchRequest,
         administration_service_server::AdministrationServiceServer,
+        code_service_server::CodeServiceServer,
         membership_service_server::MembershipServiceServer,
         registry_service_server::{RegistryService, RegistryServiceServer},
         sign_in_service_server::SignInServiceServer,
@@ -35,7 +38,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 use tokio::{sync::mpsc, task::AbortHandle};
 use tonic::{Request, Response, Status, Streaming, async_trait};
@@ -59,6 +62,9 @@ pub(crate) struct Shared {
     pub(crate) passwords: Passwords,
     /// Wrong passwords and invitations, counted apart from wrong secrets.
     pub(crate) sign_ins: Guesses,
+    pub(crate) codes: Codes,
+    /// Wrong codes of members.
+    pub(crate) typed: Guesses,
     pub(crate) edge_key: Fingerprint,
     /// Tells edges what the store has committed.
     pub(crate) follower: AbortHandle,
@@ -99,6 +105,13 @@ impl Registry {
     /// Manages users and members.
     pub fn membership_service(&self) -> MembershipServiceServer<Self> {
         MembershipServiceServer::new(self.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// Lets members decide on codes.
+    pub fn code_service(&self) -> CodeServiceServer<Self> {
+        CodeServiceServer::new(self.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }
@@ -189,9 +202,7 @@ impl Registry {
         origin: &Origin,
         request: &ExchangeTokenRequest,
     ) -> Result<ExchangeTokenResponse, Fault> {
-        let Shared { catalog, turns, usage, guesses, refusals, issuers, .. } = &*self.0;
-        let exchange = Exchange { catalog, turns, usage, guesses, refusals, issuers };
-        let minted = exchange.exchange(origin, request).await;
+        let minted = self.0.exchange().exchange(origin, request).await;
         let outcome = minted.as_ref().map_or_else(|fault| fault.reason().code(), |_| "MINTED");
         counter!("portals_registry_exchanges_total", "outcome" => outcome).increment(1);
         let (bearer, minted) = minted?;
@@ -202,9 +213,33 @@ impl Registry {
             token_uuid: minted.uuid.to_string(),
         })
     }
+
+    fn create_code_now(
+        &self,
+        origin: &Origin,
+        request: &CreateCodeRequest,
+    ) -> Result<CreateCodeResponse, Fault> {
+        let made = self.0.exchange().code(origin, &request.organization, &request.portal);
+        let outcome = made.as_ref().map_or_else(|fault| fault.reason().code(), |_| "CREATED");
+        counter!("portals_registry_codes_total", "outcome" => outcome).increment(1);
+        let made = made?;
+        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        Ok(CreateCodeResponse {
+            code: made.code.to_string(),
+            secret: made.secret.expose().to_owned(),
+            expires_at: Some(time::write(made.expires_at)),
+            expires_in_seconds: seconds(codes::LIFE),
+            interval_seconds: seconds(codes::INTERVAL),
+        })
+    }
 }
 
 impl Shared {
+    fn exchange(&self) -> Exchange<'_> {
+        let Self { catalog, turns, usage, guesses, refusals, issuers, codes, .. } = self;
+        Exchange { catalog, turns, usage, guesses, refusals, issuers, codes }
+    }
+
     fn administration(&self) -> Administration<'_> {
         Administration {
             catalog: &self.catalog,
@@ -214,6 +249,8 @@ impl Shared {
             credentials: &self.credentials,
             passwords: &self.passwords,
             guesses: &self.sign_ins,
+            codes: &self.codes,
+            typed: &self.typed,
         }
     }
 }
@@ -237,6 +274,16 @@ impl RegistryService for Registry {
         let origin = Origin::read(&metadata);
         let outcome = self.exchange(&origin, &request).await;
         door::answer("ExchangeToken", origin.request_id.as_deref(), outcome)
+    }
+
+    async fn create_code(
+        &self,
+        request: Request<CreateCodeRequest>,
+    ) -> Result<Response<CreateCodeResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let origin = Origin::read(&metadata);
+        let outcome = self.create_code_now(&origin, &request);
+        door::answer("CreateCode", origin.request_id.as_deref(), outcome)
     }
 
     async fn watch(&self, request: Request<Streaming<WatchRequest>>) -> Result<Response<Hearing>, Status> {

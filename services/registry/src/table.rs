@@ -51,6 +51,8 @@ const INVITATIONS: u8 = b'V';
 const INVITATION_PLACES: u8 = b'v';
 /// Memberships that have ended, by organization and UUID: whoever hears of one learns whose it was.
 pub(crate) const MEMBERSHIP_ENDS: u8 = b'n';
+/// What members' own tokens run with upstream, by organization and membership.
+pub(crate) const MEMBER_CREDENTIALS: u8 = b'Q';
 /// What has ended, by kind and UUID.
 pub(crate) const ENDS: u8 = b'X';
 
@@ -331,6 +333,11 @@ pub(crate) fn places(user: Uuid) -> KeyRange {
 /// That a membership has ended.
 pub(crate) fn membership_end(organization: Uuid, membership: Uuid) -> Key {
     Key::new(MEMBERSHIP_ENDS, pair(organization, membership.as_bytes()))
+}
+
+/// What a member's own tokens run with upstream.
+pub(crate) fn member_credential(organization: Uuid, membership: Uuid) -> Key {
+    Key::new(MEMBER_CREDENTIALS, pair(organization, membership.as_bytes()))
 }
 
 /// Which access token is the operator's.

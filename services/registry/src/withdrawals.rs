@@ -224,7 +224,9 @@ fn scope(change: &Change) -> Option<Scope> {
         table::ORGANIZATIONS => uuid_at(key.name(), 0).map(|uuid| (2, Scope::OrganizationUuid(uuid))),
         table::PORTALS => uuid_at(key.name(), 16).map(|uuid| (1, Scope::PortalUuid(uuid))),
         // The tokens that members have for its portals.
-        table::MEMBERSHIP_ENDS => uuid_at(key.name(), 0).map(|uuid| (2, Scope::OrganizationUuid(uuid))),
+        table::MEMBERSHIP_ENDS | table::MEMBER_CREDENTIALS => {
+            uuid_at(key.name(), 0).map(|uuid| (2, Scope::OrganizationUuid(uuid)))
+        }
         table::ENDS => match table::ended(key)? {
             (Mortal::Organization, uuid) => Some((2, Scope::OrganizationUuid(uuid.to_string()))),
             (Mortal::Portal, uuid) => Some((1, Scope::PortalUuid(uuid.to_string()))),

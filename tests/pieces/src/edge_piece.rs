@@ -95,6 +95,13 @@ impl RegistryService for Granting {
         Err(Status::unimplemented("nobody asks for a token here"))
     }
 
+    async fn create_code(
+        &self,
+        _: Asked<v1::CreateCodeRequest>,
+    ) -> Result<Told<v1::CreateCodeResponse>, Status> {
+        Err(Status::unimplemented("nobody asks for a code here"))
+    }
+
     async fn watch(
         &self,
         request: Asked<Streaming<v1::WatchRequest>>,

@@ -6,8 +6,10 @@ use super::{
 };
 use http::HeaderMap;
 use model::{Fault, Reason};
-use proto::registry::v1::{IdentityToken, exchange_token_request::Grant};
+use proto::registry::v1::{DeviceCode, IdentityToken, exchange_token_request::Grant};
 
+/// A code that a member has approved (RFC 8628, section 3.4).
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// An assertion of somebody else's (RFC 7523, section 2.1).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// Somebody else's token (RFC 8693, section 2.1).
@@ -27,12 +29,27 @@ pub(super) fn read(headers: &HeaderMap, parameters: &mut Parameters) -> Result<G
     let grant_type = parameters.text("grant_type")?.ok_or_else(|| bad("grant_type is required"))?;
     match grant_type.as_str() {
         "client_credentials" => Ok(Grant::ClientCredentials(credentials::read(headers, parameters)?)),
+        "device_code" | DEVICE_CODE => Ok(Grant::DeviceCode(device_code(parameters)?)),
         JWT_BEARER => Ok(Grant::IdentityToken(assertion(parameters)?)),
         TOKEN_EXCHANGE => Ok(Grant::IdentityToken(subject_token(parameters)?)),
         _ => {
-            let message = format!("grant_type must be client_credentials, {JWT_BEARER} or {TOKEN_EXCHANGE}");
+            let message = format!(
+                "grant_type must be client_credentials, device_code, {DEVICE_CODE}, {JWT_BEARER} or {TOKEN_EXCHANGE}"
+            );
             Err(Fault::new(Reason::UnsupportedGrantType, message))
         }
+    }
+}
+
+/// The secret that came with a code: with the code, or by the name that OAuth has for it.
+fn device_code(parameters: &mut Parameters) -> Result<DeviceCode, Fault> {
+    let device_code = parameters.text("device_code")?;
+    match (device_code, parameters.text("code")?, parameters.text("secret")?) {
+        (Some(secret), None, None) => Ok(DeviceCode { secret, code: None }),
+        (None, Some(code), Some(secret)) => Ok(DeviceCode { secret, code: Some(code) }),
+        (Some(_), ..) => Err(bad("device_code is sent beside code or secret: it stands for both")),
+        (None, None, _) => Err(bad("code is required (or device_code alone)")),
+        (None, Some(_), None) => Err(bad("secret is required: it came with the code")),
     }
 }
 
@@ -63,6 +80,26 @@ mod tests {
     fn sent(form: &str) -> Result<Grant, Reason> {
         let mut parameters = Parameters::of_form(form.as_bytes()).unwrap();
         read(&HeaderMap::new(), &mut parameters).map_err(|fault| fault.reason())
+    }
+
+    #[test]
+    fn a_code_is_read_with_its_secret_or_by_the_one_name_that_oauth_has_for_both() {
+        let read = |code: Option<&str>| {
+            let code = code.map(str::to_owned);
+            Ok(Grant::DeviceCode(DeviceCode { secret: "ptd_a".to_owned(), code }))
+        };
+        for grant_type in ["device_code", DEVICE_CODE] {
+            let both = format!("grant_type={grant_type}&code=WDJB-MJHT&secret=ptd_a");
+            assert_eq!(sent(&both), read(Some("WDJB-MJHT")));
+            assert_eq!(sent(&format!("grant_type={grant_type}&device_code=ptd_a&client_id=any")), read(None));
+            for wrong in ["", "&code=a", "&secret=a", "&device_code=a&code=a", "&device_code=a&secret=a"] {
+                assert_eq!(
+                    sent(&format!("grant_type={grant_type}{wrong}")),
+                    Err(Reason::BadRequest),
+                    "{wrong}"
+                );
+            }
+        }
     }
 
     #[test]

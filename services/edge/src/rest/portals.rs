@@ -166,7 +166,7 @@ async fn remove(asked: Asked) -> Answered {
     Ok(no_content())
 }
 
-fn rendered(asked: &Asked, portal: Portal, token: Option<String>) -> render::Portal {
+pub(super) fn rendered(asked: &Asked, portal: Portal, token: Option<String>) -> render::Portal {
     let path = format!("/organizations/{}/portals/{}", portal.organization_slug, portal.slug);
     render::Portal::new(portal, asked.url(&path), token)
 }

@@ -65,6 +65,12 @@ impl Properties {
         self.take(name, "a list of strings", |text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 
+    /// A whole number that must be there.
+    pub(super) fn required_whole_number(&mut self, name: &str) -> u32 {
+        self.require(name);
+        self.whole_number(name).unwrap_or_default()
+    }
+
     /// One of a few words, which must be there.
     pub(super) fn required_word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
         self.require(name);

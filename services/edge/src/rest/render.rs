@@ -1,9 +1,11 @@
 //! What the registry says, as the JSON of the contract: its fields in its order, nulls written out.
 
+mod code;
 mod people;
 mod sign_in;
 mod token;
 
+pub(super) use code::{Code, UpstreamCredential};
 pub(super) use people::{AccessToken, Member, PresentedToken, Role};
 pub(super) use sign_in::{Invitation, InvitationItself, Session};
 pub(super) use token::{PortalSecret, Token};

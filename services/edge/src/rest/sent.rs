@@ -75,6 +75,12 @@ impl Property for String {
     }
 }
 
+impl Property for u32 {
+    fn take(properties: &mut Properties, name: &str) -> Self {
+        properties.required_whole_number(name)
+    }
+}
+
 macro_rules! optional {
     ($($type:ty: $read:ident,)+) => {
         $(impl Property for Option<$type> {

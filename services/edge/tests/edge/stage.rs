@@ -16,8 +16,8 @@ use proto::{
     channel,
     registry::v1::{
         self, administration_service_server::AdministrationServiceServer,
-        membership_service_server::MembershipServiceServer, registry_service_server,
-        sign_in_service_server::SignInServiceServer,
+        code_service_server::CodeServiceServer, membership_service_server::MembershipServiceServer,
+        registry_service_server, sign_in_service_server::SignInServiceServer,
     },
 };
 use serde_json::Value;
@@ -237,6 +237,7 @@ impl Registry {
         let routes = Routes::new(registry_service_server::RegistryServiceServer::new(self.clone()))
             .add_service(AdministrationServiceServer::new(self.clone()))
             .add_service(MembershipServiceServer::new(self.clone()))
+            .add_service(CodeServiceServer::new(self.clone()))
             .add_service(SignInServiceServer::new(self.clone()));
         channel::local(routes.prepare())
     }
@@ -334,6 +335,13 @@ impl registry_service_server::RegistryService for Registry {
         self.0.exchanges.fetch_add(1, Ordering::Relaxed);
         let _free = self.0.exchanging.read().await;
         self.administer("exchange_token", request)
+    }
+
+    async fn create_code(
+        &self,
+        request: Asked<v1::CreateCodeRequest>,
+    ) -> Result<Told<v1::CreateCodeResponse>, Status> {
+        self.administer("create_code", request)
     }
 
     async fn watch(

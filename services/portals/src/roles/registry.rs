@@ -22,6 +22,7 @@ pub(crate) const SERVICES: &[&str] = &[
     "portals.registry.v1.RegistryService",
     "portals.registry.v1.AdministrationService",
     "portals.registry.v1.MembershipService",
+    "portals.registry.v1.CodeService",
     "portals.registry.v1.SignInService",
 ];
 const DATA_DIR: &str = "./data";
@@ -53,6 +54,7 @@ pub(crate) fn routes(registry: &Registry) -> Routes {
     Routes::new(registry.registry_service())
         .add_service(registry.administration_service())
         .add_service(registry.membership_service())
+        .add_service(registry.code_service())
         .add_service(registry.sign_in_service())
 }
 

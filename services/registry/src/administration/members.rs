@@ -207,6 +207,7 @@ impl Administration<'_> {
             let now = Moment::now();
             draft.delete(table::membership(organization, uuid));
             draft.delete(table::place(user.uuid, organization));
+            draft.delete(table::member_credential(organization, uuid));
             draft.put(table::membership_end(organization, uuid), &End { ended_at_ms: now });
             let data = json!({"email": user.email, "role": role});
             let happening = happening("ORGANIZATION_MEMBER_DELETED", &user, data);

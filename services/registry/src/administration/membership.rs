@@ -159,6 +159,37 @@ impl MembershipService for Registry {
             Ok(v1::DeleteAccessTokenResponse {})
         })
     }
+
+    async fn list_upstream_credentials(
+        &self,
+        request: Request<v1::ListUpstreamCredentialsRequest>,
+    ) -> Answer<v1::ListUpstreamCredentialsResponse> {
+        call!(self, request, "ListUpstreamCredentials", None, |caller| {
+            let window = window(request.page)?;
+            let Listed { items, total } = self.administration().list_upstream_credentials(&caller, window)?;
+            Ok(v1::ListUpstreamCredentialsResponse { upstream_credentials: items, total })
+        })
+    }
+
+    async fn set_upstream_credential(
+        &self,
+        request: Request<v1::SetUpstreamCredentialRequest>,
+    ) -> Answer<v1::SetUpstreamCredentialResponse> {
+        call!(self, request, "SetUpstreamCredential", Some(Scope::WriteUser), |caller| {
+            self.administration().set_upstream_credential(&caller, request).await?;
+            Ok(v1::SetUpstreamCredentialResponse {})
+        })
+    }
+
+    async fn delete_upstream_credential(
+        &self,
+        request: Request<v1::DeleteUpstreamCredentialRequest>,
+    ) -> Answer<v1::DeleteUpstreamCredentialResponse> {
+        call!(self, request, "DeleteUpstreamCredential", Some(Scope::WriteUser), |caller| {
+            self.administration().delete_upstream_credential(&caller, request).await?;
+            Ok(v1::DeleteUpstreamCredentialResponse {})
+        })
+    }
 }
 
 #[cfg(test)]
@@ -174,7 +205,7 @@ mod tests {
     type Client = MembershipServiceClient<Channel>;
 
     /// What each call needs.
-    const CONTRACT: [(&str, Option<Scope>); 15] = [
+    const CONTRACT: [(&str, Option<Scope>); 18] = [
         ("ListUsers", Some(Scope::ReadMembers)),
         ("GetUser", Some(Scope::ReadMembers)),
         ("CreateUser", Some(Scope::WriteMembers)),
@@ -190,6 +221,9 @@ mod tests {
         ("ListAccessTokens", None),
         ("CreateAccessToken", Some(Scope::WriteUser)),
         ("DeleteAccessToken", Some(Scope::WriteUser)),
+        ("ListUpstreamCredentials", None),
+        ("SetUpstreamCredential", Some(Scope::WriteUser)),
+        ("DeleteUpstreamCredential", Some(Scope::WriteUser)),
     ];
 
     /// Makes the call of that name with a message that says nothing.
@@ -218,6 +252,9 @@ mod tests {
             "ListAccessTokens" => call!(list_access_tokens),
             "CreateAccessToken" => call!(create_access_token),
             "DeleteAccessToken" => call!(delete_access_token),
+            "ListUpstreamCredentials" => call!(list_upstream_credentials),
+            "SetUpstreamCredential" => call!(set_upstream_credential),
+            "DeleteUpstreamCredential" => call!(delete_upstream_credential),
             _ => panic!("{name} is not called"),
         };
         answer.map_err(|status| read_status(status, Reason::Internal))

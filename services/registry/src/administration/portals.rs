@@ -211,6 +211,12 @@ impl<'a> Changes<'a> {
             rate_limit_per_minute: rate_limit.unwrap_or(before.rate_limit_per_minute),
             ..before.clone()
         };
+        // Members' tokens end when it is turned off, and are not brought back when it is turned on.
+        let invokable_since = match (before.user_invokable, portal.user_invokable) {
+            (false, true) => revision,
+            (true, _) | (false, false) => before.invokable_since,
+        };
+        let portal = Portal { invokable_since, ..portal };
         (portal, document)
     }
 }
@@ -247,6 +253,7 @@ async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), 
         created_by: None,
         coalesce: request.coalesce.unwrap_or_default(),
         rate_limit_per_minute: request.rate_limit_per_minute.and_then(own_rate_limit),
+        invokable_since: 0,
     };
     Ok((portal, document))
 }
@@ -268,7 +275,7 @@ fn read_extra_variables(sent: v1::ExtraVariables) -> ExtraVariables {
     }
 }
 
-fn no_portal() -> Fault {
+pub(super) fn no_portal() -> Fault {
     Fault::new(Reason::NotFound, "No portal found")
 }
 

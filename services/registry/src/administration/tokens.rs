@@ -50,6 +50,7 @@ pub(crate) fn mint(draft: &mut Draft, portal: &Portal, new: New, now: Moment) ->
         kind: TokenKind::Service,
         secret: None,
         trusted_issuer: None,
+        member: None,
         created_by,
         restrictions,
         rate_limit_per_minute,

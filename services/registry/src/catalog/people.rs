@@ -2,7 +2,7 @@
 
 use super::{Catalog, Listed, ReadError, Window};
 use crate::{
-    record::{AccessToken, End, Mark, Membership, Place, Pointer, User},
+    record::{AccessToken, End, Mark, MemberCredential, Membership, Place, Pointer, User},
     store::Revision,
     table::{self, Mortal},
 };
@@ -50,6 +50,15 @@ impl Catalog {
         membership: Uuid,
     ) -> Result<bool, ReadError> {
         Ok(self.read::<End>(&table::membership_end(organization, membership))?.is_some())
+    }
+
+    /// What a member's own tokens run with upstream, if they have stored it.
+    pub(crate) fn member_credential(
+        &self,
+        organization: Uuid,
+        membership: Uuid,
+    ) -> Result<Option<MemberCredential>, ReadError> {
+        self.read(&table::member_credential(organization, membership))
     }
 
     pub(crate) fn memberships(

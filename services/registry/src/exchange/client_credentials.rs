@@ -5,6 +5,7 @@ use super::{
     mint::{self, Minted, Order},
 };
 use crate::{
+    caller::Origin,
     change::{Author, Draft, Plan},
     record::{Actor, ActorKind, Organization, Portal, PortalSecret, TokenKind},
     table::Mortal,
@@ -49,15 +50,10 @@ impl Exchange<'_> {
             let draft = Draft::of(self.catalog, &organization.slug).map_err(gone)?;
             // Again, now that a revocation in between would be noticed.
             let Held { portal, secret, .. } = self.held(wanted, held, &fingerprint, now)?;
-            check_address(&portal, wanted)?;
-            let order = Order {
-                portal: &portal,
-                kind: TokenKind::Ephemeral,
-                secret: Some(&secret),
-                trusted_issuer: None,
-                life,
-                author: Author { actor: actor.clone(), origin: wanted.origin.clone() },
-            };
+            check_address(&portal, wanted.origin)?;
+            let author = Author { actor: actor.clone(), origin: wanted.origin.clone() };
+            let order =
+                Order { secret: Some(&secret), ..Order::new(&portal, TokenKind::Ephemeral, life, author) };
             let (write, bearer, minted) = mint::mint(self.catalog, draft, order, now)?;
             Ok(Plan::Write(write, (bearer, minted)))
         };
@@ -104,11 +100,11 @@ fn fingerprint(secret: &str) -> Option<Fingerprint> {
 }
 
 /// Checks from where the call comes; nobody's address is in no range.
-pub(super) fn check_address(portal: &Portal, wanted: Wanted<'_>) -> Result<(), Fault> {
+pub(super) fn check_address(portal: &Portal, origin: &Origin) -> Result<(), Fault> {
     let ranges = portal.allowed_ip_addresses.as_deref().unwrap_or_default();
     let allowed = AllowedAddresses::parse(ranges).map_err(Fault::internal)?;
     let everywhere = allowed.ranges().next().is_none();
-    if everywhere || wanted.origin.address.is_some_and(|address| allowed.allows(address)) {
+    if everywhere || origin.address.is_some_and(|address| allowed.allows(address)) {
         return Ok(());
     }
     Err(Fault::new(Reason::IpNotAllowed, "the client's address is not in the portal's allowed ranges"))

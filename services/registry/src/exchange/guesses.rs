@@ -1,5 +1,5 @@
-//! Wrong secrets and passwords, counted by where they come from and at whom they are aimed: who has guessed too often is
-//! not listened to for a while.
+//! Wrong secrets, passwords and codes, counted by where they come from and at whom they are aimed or by whom they are
+//! sent: who has guessed too often is not listened to for a while.
 //!
 //! The time is handed in. A stranger costs an entry of a bounded map; whoever guesses from elsewhere keeps nobody away.
 
@@ -19,9 +19,22 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// The most places that are counted apart; beyond them, guesses from new ones are not counted.
 const MAX_PLACES: usize = 100_000;
 
-/// Counts wrong guesses; shared by all calls.
-#[derive(Default)]
-pub(crate) struct Guesses(Mutex<Places>);
+/// Counts wrong guesses of one kind; shared by all calls.
+pub(crate) struct Guesses {
+    guessed: Guessed,
+    places: Mutex<Places>,
+}
+
+/// What is guessed at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Guessed {
+    /// Secrets of portals, and codes of devices.
+    Secrets,
+    /// Passwords of users, and invitations.
+    Passwords,
+    /// Codes that members type.
+    Codes,
+}
 
 #[derive(Default)]
 struct Places {
@@ -30,14 +43,14 @@ struct Places {
     cleared: Option<Instant>,
 }
 
-/// From where guesses come: an IPv4 address, the /64 of an IPv6 address (of which one person has all), or nowhere
+/// From where something comes: an IPv4 address, the /64 of an IPv6 address (of which one person has all), or nowhere
 /// that is known.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
-enum Place {
+pub(crate) enum Place {
     Known(Ipv6Addr),
     Unknown,
-    /// At whom they are aimed, by their address: there are more places to guess from than one can count.
-    Aimed(Fingerprint),
+    /// At whom guesses are aimed, or who sends them: there are more places to guess from than one can count.
+    One(Fingerprint),
 }
 
 /// A guess that is under way, and counted as wrong until it is found to be right: many at once are no more than one
@@ -54,7 +67,7 @@ struct Window {
 }
 
 impl Place {
-    fn of(address: Option<IpAddr>) -> Self {
+    pub(crate) fn of(address: Option<IpAddr>) -> Self {
         match address.map(|address| address.to_canonical()) {
             None => Self::Unknown,
             Some(IpAddr::V4(address)) => Self::Known(address.to_ipv6_mapped()),
@@ -62,8 +75,8 @@ impl Place {
         }
     }
 
-    fn aimed(email: &str) -> Self {
-        Self::Aimed(Fingerprint::of(email.to_ascii_lowercase().as_bytes()))
+    fn one(name: &str) -> Self {
+        Self::One(Fingerprint::of(name.to_ascii_lowercase().as_bytes()))
     }
 }
 
@@ -74,17 +87,36 @@ impl Window {
     }
 }
 
+impl Guessed {
+    /// Why nobody is listened to.
+    fn too_many(self, place: Place) -> &'static str {
+        match (self, place) {
+            (Self::Secrets, _) => "too many wrong secrets came from this address",
+            (Self::Passwords, Place::Known(_) | Place::Unknown) => {
+                "too many wrong passwords came from this address"
+            }
+            (Self::Passwords, Place::One(_)) => "too many wrong passwords were tried for this user",
+            (Self::Codes, Place::Known(_) | Place::Unknown) => "too many wrong codes came from this address",
+            (Self::Codes, Place::One(_)) => "too many wrong codes were tried with this access token",
+        }
+    }
+}
+
 impl Guesses {
+    pub(crate) fn new(guessed: Guessed) -> Self {
+        Self { guessed, places: Mutex::default() }
+    }
+
     /// Lets in who has not guessed too often.
     ///
     /// # Errors
     ///
     /// RATE_LIMITED until the window ends, right or wrong: else the right one would still be found.
     pub(crate) fn admit(&self, address: Option<IpAddr>, now: Instant) -> Result<(), Fault> {
-        self.lock().admit(Place::of(address), now)
+        self.lock().admit(self.guessed, Place::of(address), now)
     }
 
-    /// Lets in who has guessed too often neither from an address nor at a user, and counts it as wrong for now.
+    /// Lets in who has guessed too often neither from an address nor at or as somebody, and counts it as wrong for now.
     ///
     /// # Errors
     ///
@@ -92,13 +124,13 @@ impl Guesses {
     pub(crate) fn begin(
         &self,
         address: Option<IpAddr>,
-        email: &str,
+        name: &str,
         now: Instant,
     ) -> Result<Guess<'_>, Fault> {
-        let places = [Place::of(address), Place::aimed(email)];
+        let places = [Place::of(address), Place::one(name)];
         let mut counted = self.lock();
         for place in places {
-            counted.admit(place, now)?;
+            counted.admit(self.guessed, place, now)?;
         }
         for place in places {
             counted.wrong(place, now);
@@ -112,7 +144,7 @@ impl Guesses {
     }
 
     fn lock(&self) -> MutexGuard<'_, Places> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -129,17 +161,11 @@ impl Guess<'_> {
 }
 
 impl Places {
-    fn admit(&self, place: Place, now: Instant) -> Result<(), Fault> {
+    fn admit(&self, guessed: Guessed, place: Place, now: Instant) -> Result<(), Fault> {
         let window = self.counted.get(&place).filter(|window| window.wrong >= MAX_WRONG);
         match window.and_then(|window| window.left(now)) {
             None => Ok(()),
-            Some(left) => {
-                let message = match place {
-                    Place::Known(_) | Place::Unknown => "too many wrong secrets came from this address",
-                    Place::Aimed(_) => "too many wrong passwords were tried for this user",
-                };
-                Err(Fault::new(Reason::RateLimited, message).retry_after(left))
-            }
+            Some(left) => Err(Fault::new(Reason::RateLimited, guessed.too_many(place)).retry_after(left)),
         }
     }
 
@@ -178,7 +204,7 @@ mod tests {
 
     #[test]
     fn ten_wrong_ones_a_minute_are_listened_to_and_nobody_elsewhere_is_kept_away() {
-        let guesses = Guesses::default();
+        let guesses = Guesses::new(Guessed::Secrets);
         let (bad, good) = (address("192.0.2.1"), address("192.0.2.2"));
         let start = Instant::now();
         for guess in 0..MAX_WRONG {
@@ -198,7 +224,7 @@ mod tests {
 
     #[test]
     fn who_has_a_network_of_ipv6_has_no_more_guesses_than_who_has_an_address() {
-        let guesses = Guesses::default();
+        let guesses = Guesses::new(Guessed::Secrets);
         let now = Instant::now();
         for host in 0..MAX_WRONG {
             guesses.wrong(address(&format!("2001:db8:0:1::{host:x}")), now);
@@ -209,7 +235,7 @@ mod tests {
 
     #[test]
     fn guesses_at_one_user_are_counted_wherever_they_come_from_and_right_ones_are_not() {
-        let guesses = Guesses::default();
+        let guesses = Guesses::new(Guessed::Passwords);
         let now = Instant::now();
         for guess in 0..MAX_WRONG {
             let from = address(&format!("192.0.2.{guess}"));
@@ -225,7 +251,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_places_of_before_make_room() {
-        let guesses = Guesses::default();
+        let guesses = Guesses::new(Guessed::Secrets);
         let start = Instant::now();
         let place = |number: u32| Some(IpAddr::from(number.to_be_bytes()));
         for number in 0..110_000 {

@@ -52,14 +52,11 @@ impl Exchange<'_> {
             if self.catalog.has_ended(Mortal::TrustedIssuer, issuer)? {
                 return Err(refused(identity::Refused::Issuer));
             }
-            check_address(&portal, wanted)?;
+            check_address(&portal, wanted.origin)?;
+            let author = Author { actor: actor.clone(), origin: wanted.origin.clone() };
             let order = Order {
-                portal: &portal,
-                kind: TokenKind::Ephemeral,
-                secret: None,
                 trusted_issuer: Some(issuer),
-                life,
-                author: Author { actor: actor.clone(), origin: wanted.origin.clone() },
+                ..Order::new(&portal, TokenKind::Ephemeral, life, author)
             };
             let (write, bearer, minted) = mint::mint(self.catalog, draft, order, now)?;
             Ok(Plan::Write(write, (bearer, minted)))

@@ -3,7 +3,7 @@
 use crate::{
     catalog::Catalog,
     change::{Author, Draft, Happening, Write},
-    record::{Ending, Mark, Moment, Portal, PortalSecret, Token, TokenKind},
+    record::{Ending, Mark, Moment, Portal, PortalSecret, Restrictions, Token, TokenKind, TokenMember},
     table,
 };
 use model::{Bearer, BearerKind, Fault, Reason};
@@ -34,9 +34,21 @@ pub(super) struct Order<'a> {
     pub(super) secret: Option<&'a PortalSecret>,
     /// The trusted issuer that vouched for its holder: it ends with that trust.
     pub(super) trusted_issuer: Option<Uuid>,
+    /// The member in whose name it is to run.
+    pub(super) member: Option<TokenMember>,
+    /// What it may do less than its portal.
+    pub(super) restrictions: Option<Restrictions>,
     pub(super) life: Duration,
     /// Who holds what it is exchanged for.
     pub(super) author: Author,
+}
+
+impl<'a> Order<'a> {
+    /// A token of `portal` that rests on nothing else yet.
+    pub(super) fn new(portal: &'a Portal, kind: TokenKind, life: Duration, author: Author) -> Self {
+        let (secret, trusted_issuer, member, restrictions) = (None, None, None, None);
+        Self { portal, kind, secret, trusted_issuer, member, restrictions, life, author }
+    }
 }
 
 /// How long a token is to last.
@@ -64,7 +76,7 @@ pub(super) fn mint(
     order: Order<'_>,
     now: SystemTime,
 ) -> Result<(Box<Write>, Bearer, Minted), Fault> {
-    let Order { portal, kind, secret, trusted_issuer, life, author } = order;
+    let Order { portal, kind, secret, trusted_issuer, member, restrictions, life, author } = order;
     let made_at = Moment::from(now);
     if catalog.has_ephemeral_since(portal.uuid, made_at.before(HOUR), MAX_TOKENS)? {
         let message = format!("the portal has made {MAX_TOKENS} tokens within an hour, which is the most");
@@ -83,9 +95,10 @@ pub(super) fn mint(
         kind,
         secret: secret.map(|secret| secret.uuid),
         trusted_issuer,
-        created_by: None,
-        restrictions: None,
         rate_limit_per_minute: None,
+        created_by: member.as_ref().map(|member| member.user),
+        restrictions,
+        member,
     };
     draft.put(table::token(&fingerprint), &token);
     draft.put(table::ephemeral_order(portal.uuid, token.uuid), &Mark { fingerprint });
@@ -153,8 +166,7 @@ mod tests {
         let try_one = || {
             let draft = Draft::of(catalog, "acme").unwrap();
             let (kind, author) = (TokenKind::Ephemeral, Author::from(&operator()));
-            let order =
-                Order { portal: &portal, kind, secret: None, trusted_issuer: None, life: MINUTE, author };
+            let order = Order::new(&portal, kind, MINUTE, author);
             mint(catalog, draft, order, now).map(drop).map_err(|fault| fault.reason())
         };
         let most = u64::try_from(MAX_TOKENS).unwrap();

@@ -82,8 +82,7 @@ mod tests {
         let plan = || {
             let draft = Draft::of(administration.catalog, "acme")?;
             let (kind, author) = (TokenKind::Ephemeral, Author::from(&operator()));
-            let order =
-                Order { portal: &portal, kind, secret: None, trusted_issuer: None, life: HOUR, author };
+            let order = Order::new(&portal, kind, HOUR, author);
             let (write, bearer, minted) = mint(administration.catalog, draft, order, made_at)?;
             Ok(Plan::Write(write, (bearer, minted)))
         };

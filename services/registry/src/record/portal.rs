@@ -29,6 +29,14 @@ pub(crate) struct Portal {
     /// Calls in a window, where it has a limit of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rate_limit_per_minute: Option<u32>,
+    /// With which revision `user_invokable` was last turned on; 0 where it has been on from the beginning.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) invokable_since: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(revision: &u64) -> bool {
+    *revision == 0
 }
 
 /// What becomes of variables that nobody declared.

@@ -32,6 +32,18 @@ pub(crate) struct Token {
     /// Calls in a window, where it has a limit of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rate_limit_per_minute: Option<u32>,
+    /// The member in whose name it runs, where it is a user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) member: Option<TokenMember>,
+}
+
+/// The member in whose name a token runs, and with whose place it ends.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct TokenMember {
+    pub(crate) user: Uuid,
+    pub(crate) membership: Uuid,
+    /// The portal's, when the token was made: with another it ends.
+    pub(crate) invokable_since: u64,
 }
 
 /// How a token came to be, and what it lasts for.

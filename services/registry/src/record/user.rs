@@ -31,6 +31,14 @@ pub(crate) struct Place {
     pub(crate) membership: Uuid,
 }
 
+/// What a member's own tokens run with upstream, under their membership.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct MemberCredential {
+    /// As a grant carries it: sealed to the organization, in base64.
+    pub(crate) sealed: String,
+    pub(crate) updated_at_ms: Moment,
+}
+
 /// What a member may do.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]

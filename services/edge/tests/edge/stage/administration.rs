@@ -57,6 +57,16 @@ administer! {
     list_access_tokens: ListAccessTokensRequest => ListAccessTokensResponse,
     create_access_token: CreateAccessTokenRequest => CreateAccessTokenResponse,
     delete_access_token: DeleteAccessTokenRequest => DeleteAccessTokenResponse,
+    list_upstream_credentials: ListUpstreamCredentialsRequest => ListUpstreamCredentialsResponse,
+    set_upstream_credential: SetUpstreamCredentialRequest => SetUpstreamCredentialResponse,
+    delete_upstream_credential: DeleteUpstreamCredentialRequest => DeleteUpstreamCredentialResponse,
+}
+
+administer! {
+    v1::code_service_server::CodeService:
+    get_code: GetCodeRequest => GetCodeResponse,
+    authorize_code: AuthorizeCodeRequest => AuthorizeCodeResponse,
+    deny_code: DenyCodeRequest => DenyCodeResponse,
 }
 
 administer! {
