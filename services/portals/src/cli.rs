@@ -2,6 +2,7 @@
 //!
 //! It reads and refuses; it does nothing of what is asked.
 
+pub(crate) mod code;
 pub(crate) mod environment;
 pub(crate) mod given;
 pub(crate) mod issuer;
@@ -99,6 +100,10 @@ pub(crate) enum Command {
     Logout(sign_in::Logout),
     /// Sets one's own password and ends all one's sessions
     Password(sign_in::SetPassword),
+    /// Decides on codes: whether somebody gets a token of a portal in one's own name
+    Code(code::Code),
+    /// Manages what the tokens in one's own name run with upstream
+    UpstreamCredential(code::UpstreamCredential),
     /// Calls a portal and prints the upstream's answer
     #[command(after_help = manage::INVOKE_EXAMPLES)]
     Invoke(manage::Invoke),

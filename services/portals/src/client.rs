@@ -5,9 +5,11 @@
 pub(crate) mod access_token;
 pub(crate) mod api;
 pub(crate) mod audit;
+pub(crate) mod code;
 pub(crate) mod invitation;
 pub(crate) mod invoke;
 pub(crate) mod issuer;
+pub(crate) mod login;
 pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod output;

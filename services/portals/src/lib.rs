@@ -61,6 +61,8 @@ fn command(cli: Cli) -> Result<(), Failure> {
         Command::Login(options) => client::sign_in::login(options),
         Command::Logout(options) => client::sign_in::logout(options),
         Command::Password(options) => client::sign_in::set_password(options),
+        Command::Code(options) => client::code::run(options),
+        Command::UpstreamCredential(options) => client::code::upstream_credential(options),
         Command::Invoke(options) => client::invoke::run(options),
         Command::Healthcheck(options) => healthcheck::run(&options),
     }

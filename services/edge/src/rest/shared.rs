@@ -100,9 +100,9 @@ pub(super) const ERRORS: &[Told] = &[
     Told {
         status: 412,
         name: "PreconditionFailed",
-        about: "The thing is no longer at a revision that `If-Match` names.",
+        about: "The thing is no longer at a revision that `If-Match` names, or that was looked at.",
         message: "the revision is 3, not one that If-Match names",
-        of: |route| route.described.conditional,
+        of: |route| route.described.conditional || route.path.ends_with("/authorize"),
     },
     Told {
         status: 413,
@@ -237,6 +237,7 @@ pub(super) fn parameters() -> impl Iterator<Item = Parameter> {
         (ParameterIn::Path, "portal", slug("trigger-main-build"), "The portal's slug."),
         (ParameterIn::Path, "user", uuid(), "The user's `uuid`."),
         (ParameterIn::Path, "uuid", uuid(), "The `uuid` of the token, the secret or the invitation."),
+        (ParameterIn::Path, "code", slug("WDJB-MJHT"), "The code, in any case, with or without a hyphen."),
         (ParameterIn::Query, PAGE, number(1), "Which page; there is nothing beyond the last."),
         (ParameterIn::Query, PER_PAGE, number(30), "How many on a page; more than 100 are 100."),
         (

@@ -8,6 +8,7 @@
 )]
 
 mod authorization;
+mod codes;
 mod exchange;
 mod invocation;
 mod limits;

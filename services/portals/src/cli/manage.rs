@@ -14,6 +14,7 @@ pub(crate) const INVOKE_EXAMPLES: &str = "\
 Examples:
   PORTALS_TOKEN=ptk_… portals invoke my-organization trigger-main-build
   portals invoke my-organization my-portal --token-file token --operation GetBuilds --var pipelineSlug=my-organization/my-pipeline
+  portals invoke my-organization my-portal --login
   portals invoke my-organization my-portal --token-file token --variables @variables.json --var count:=10
 
 The answer goes to stdout as the upstream sent it. An answer with GraphQL errors in a status of 200 is a success.";
@@ -185,7 +186,7 @@ pub(crate) struct PortalProperties {
     /// From where it may be called: addresses or CIDR ranges separated by spaces; empty for everywhere
     #[arg(long, value_name = "RANGES")]
     pub(crate) allowed_ip_addresses: Option<String>,
-    /// Whether members of the organization may have tokens for it: kept and told, and nothing follows from it yet [default of a new one: false]
+    /// Whether members of the organization may have tokens for it in their own name; turned off, those end [default of a new one: false]
     #[arg(long, value_name = "BOOL")]
     pub(crate) user_invokable: Option<bool>,
     /// What becomes of variables that nobody declared
@@ -320,6 +321,9 @@ pub(crate) struct Invoke {
     /// The variables: a JSON object, @FILE, or - for stdin
     #[arg(long, value_name = "JSON")]
     pub(crate) variables: Option<String>,
+    /// Gets a token in the name of a member, who approves the code that is shown, in place of --token
+    #[arg(long)]
+    pub(crate) login: bool,
     /// One variable: NAME=TEXT for a string, NAME:=JSON for anything else; may be given several times
     #[arg(long, value_name = "NAME=TEXT")]
     pub(crate) var: Vec<String>,

@@ -91,6 +91,11 @@ impl Api {
         Self { token: None, ..self }
     }
 
+    /// The same house, asked by the holder of another token.
+    pub(crate) fn with(self, token: Secret) -> Self {
+        Self { token: Some(token), ..self }
+    }
+
     /// Sends a request and reads the whole answer, whatever it says.
     pub(crate) async fn send(
         &self,
@@ -206,6 +211,12 @@ impl Reply {
             self.status == StatusCode::TOO_MANY_REQUESTS && field("ratelimit-scope") == Some("rest");
         let seconds = limited.then(|| field("retry-after")?.parse().ok())??;
         Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+    }
+
+    /// The word that OAuth has for a refusal, if this is one.
+    pub(crate) fn error(&self) -> Option<String> {
+        let body: Value = serde_json::from_slice(&self.body).ok()?;
+        body.get("error")?.as_str().map(str::to_owned)
     }
 
     /// What a refusal says, in the API's own words.

@@ -1,6 +1,6 @@
 //! `portals invoke`: one call of a portal.
 
-use super::{api::Api, input, output, segment};
+use super::{api::Api, input, login, output, segment};
 use crate::{cli::manage::Invoke, exit::Failure};
 use http::Method;
 use serde_json::value::RawValue;
@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, btree_map::Entry};
 pub(crate) fn run(command: Invoke) -> Result<(), Failure> {
     let variables = variables(command.variables.as_deref(), &command.var)?;
     let (organization, portal) = (segment(&command.organization)?, segment(&command.portal)?);
-    let mut path = format!("/organizations/{organization}/portals/{portal}");
+    let portal = format!("/organizations/{organization}/portals/{portal}");
+    let mut path = portal.clone();
     if let Some(name) = &command.operation {
         let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !plain {
@@ -20,6 +21,14 @@ pub(crate) fn run(command: Invoke) -> Result<(), Failure> {
     }
     let api = Api::new(command.server)?;
     super::run(async move {
+        let api = match command.login {
+            true => {
+                let api = api.anonymous();
+                let token = login::token(&api, &portal).await?;
+                api.with(token)
+            }
+            false => api,
+        };
         let reply = api.send(Method::POST, &path, &[], Some(variables)).await?;
         if reply.status.is_success() || api.json {
             output::print_raw(&reply.body);

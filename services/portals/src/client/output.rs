@@ -2,7 +2,7 @@
 
 use super::api::{Api, Reply};
 use crate::exit::{self, Failure};
-use serde_json::{Value, value::RawValue};
+use serde_json::{Map, Value, value::RawValue};
 
 /// Longer texts are cut in tables.
 const CELL_CHARS: usize = 48;
@@ -13,16 +13,20 @@ pub(crate) fn show(api: &Api, reply: &Reply) -> Result<(), Failure> {
         print_raw(&reply.body);
         return Ok(());
     }
-    let thing: serde_json::Map<String, Value> = reply.json()?;
+    show_value(&reply.json()?);
+    Ok(())
+}
+
+/// Shows one thing that was read already.
+pub(crate) fn show_value(thing: &Map<String, Value>) {
     let width = thing.keys().map(String::len).max().unwrap_or_default();
-    for (name, value) in &thing {
+    for (name, value) in thing {
         let text = text(value);
         match text.contains('\n') {
             true => exit::print(&format!("{name}:\n    {}\n", text.trim_end().replace('\n', "\n    "))),
             false => exit::print(&format!("{name:width$}  {text}\n")),
         }
     }
-    Ok(())
 }
 
 /// Says in words what was done; the API's own answer to it is empty.

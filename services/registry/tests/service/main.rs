@@ -5,6 +5,7 @@
 mod administration;
 mod audit;
 mod authorize;
+mod codes;
 mod desk;
 mod durability;
 mod exchange;
