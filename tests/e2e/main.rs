@@ -13,6 +13,7 @@
 mod addresses;
 mod audit;
 mod coalescing;
+mod codes;
 mod corpora;
 mod crash;
 mod examples;

@@ -249,7 +249,7 @@ fn owner(change: &Change, table: u8, owned: Uuid) -> Option<(i32, Scope)> {
 }
 
 fn uuid_at(name: &[u8], offset: usize) -> Option<String> {
-    Uuid::from_slice(name.get(offset..)?).ok().map(|uuid| uuid.to_string())
+    Uuid::from_slice(name.get(offset..)?.get(..16)?).ok().map(|uuid| uuid.to_string())
 }
 
 fn all_withdrawn(store_revision: Revision) -> WatchResponse {
@@ -333,6 +333,26 @@ mod tests {
             messages += 1;
         }
         assert_eq!(messages, QUEUE);
+    }
+
+    #[test]
+    fn what_ends_or_changes_is_told_as_what_grants_are_known_by() {
+        let (organization, owned) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let of_organization = Some(Scope::OrganizationUuid(organization.to_string()));
+        let of_portal = Some(Scope::PortalUuid(owned.to_string()));
+        for (key, expected) in [
+            (table::organization(organization), &of_organization),
+            (table::membership_end(organization, owned), &of_organization),
+            (table::member_credential(organization, owned), &of_organization),
+            (table::end(Mortal::Organization, organization), &of_organization),
+            (table::portal(organization, owned), &of_portal),
+            (table::end(Mortal::Portal, owned), &of_portal),
+            (table::end(Mortal::Token, owned), &Some(Scope::TokenUuid(owned.to_string()))),
+            (table::membership(organization, owned), &None),
+            (table::audit_event(organization, owned), &None),
+        ] {
+            assert_eq!(scope(&Change { revision: 1, keys: [key.clone()].into() }), *expected, "{key:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
