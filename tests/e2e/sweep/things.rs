@@ -31,10 +31,10 @@ impl Index<&str> for Things {
 
 /// What names nothing of that kind.
 pub(super) fn nothing(kind: &str) -> String {
-    let nothing = if ["organizations", "portals"].contains(&kind) {
-        "nothing"
-    } else {
-        "018f3c2e-7d2a-7c1b-9b0e-2f6a4d5c8e10"
+    let nothing = match kind {
+        "organizations" | "portals" | "upstream_credentials" => "nothing",
+        "codes" => "BBBB-BBBB",
+        _ => "018f3c2e-7d2a-7c1b-9b0e-2f6a4d5c8e10",
     };
     nothing.to_owned()
 }
@@ -47,6 +47,8 @@ impl Things {
             Self(BTreeMap::from([("organizations", slug.to_owned()), ("portals", "door".to_owned())]));
         things.portals(house, slug).await;
         things.people(house, slug).await;
+        // These are told by the organization for which they are stored.
+        things.0.insert("upstream_credentials", slug.to_owned());
         things
     }
 
@@ -57,8 +59,11 @@ impl Things {
 
     /// A portal that every organization has and one that this has alone; and what belongs to the first.
     async fn portals(&mut self, house: &House, slug: &str) {
-        let about = json!({"description": format!("about-{slug}")});
+        let about = json!({"description": format!("about-{slug}"), "user_invokable": true});
         let token = house.portal(slug, "door", &format!("# {slug}\n{DOCUMENT}"), about.clone()).await;
+        let codes = house.url(&format!("/organizations/{slug}/portals/door/codes"));
+        let code = house.client.send(Method::POST, &codes, &[], "").await.unwrap().expect(200).json();
+        self.0.insert("codes", text(&code["code"]));
         house.portal(slug, &format!("{slug}-gate"), DOCUMENT, Value::Null).await;
         self.0.extend([("service token", token), ("gate", format!("{slug}-gate"))]);
         let path = format!("/v2/organizations/{slug}/portals/door");

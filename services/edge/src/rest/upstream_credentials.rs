@@ -20,7 +20,7 @@ sent! {
     /// A credential to be stored.
     creation NewUpstreamCredential {
         /// Goes upstream as `Authorization: Bearer …`; it cannot be read again.
-        #[schema(format = Password, min_length = 1, max_length = 8192, pattern = "^[!-~]+$", examples("bkua_…"))]
+        #[schema(format = Password, min_length = 1, max_length = 8192, pattern = "^[!-~]+$", examples("bkua_of-the-member"))]
         upstream_token: String,
     }
 }
