@@ -98,18 +98,25 @@ impl Operation {
         let slots: Vec<String> = pairs.map(|pair| pair[0].to_owned()).collect();
         let content = &told["requestBody"]["content"]["application/json"];
         let schema = resolved(document, &content["schema"]);
+        // Those that there are to choose from have the same properties, and require others of them.
+        let choices: Vec<&Value> =
+            schema["oneOf"].as_array().map_or_else(|| vec![schema], |all| all.iter().collect());
+        let requires = |choice: &Value, name: &Value| {
+            choice["required"].as_array().is_some_and(|all| all.contains(name))
+        };
         let names = |value: &Value| {
             value.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default()
         };
-        let required = schema["required"].as_array().into_iter().flatten();
+        let mut required: Vec<_> = choices[0]["required"].as_array().into_iter().flatten().collect();
+        required.retain(|name| choices.iter().all(|choice| requires(choice, name)));
         let operation = Self {
             id: told["operationId"].as_str().unwrap().to_owned(),
             method: method.to_uppercase().parse().unwrap(),
             path: path.to_owned(),
             slots,
             body: content["example"].clone(),
-            properties: names(&schema["properties"]),
-            required: required.map(|name| name.as_str().unwrap().to_owned()).collect(),
+            properties: names(&choices[0]["properties"]),
+            required: required.into_iter().map(|name| name.as_str().unwrap().to_owned()).collect(),
         };
         for parameter in told["parameters"].as_array().into_iter().flatten() {
             let parameter = resolved(document, parameter);

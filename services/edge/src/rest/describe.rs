@@ -4,7 +4,10 @@ use super::sent::Sent;
 use http::StatusCode;
 use utoipa::{
     ToSchema,
-    openapi::{RefOr, Schema},
+    openapi::{
+        ObjectBuilder, OneOfBuilder, RefOr, Schema,
+        schema::{Object, SchemaType, Type},
+    },
 };
 
 /// A schema and the name that others know it by.
@@ -30,6 +33,8 @@ pub(super) struct Described {
     pub(super) tagged: bool,
     /// Whether it can be made to depend on the revision.
     pub(super) conditional: bool,
+    /// Properties of its body of which one is sent, and no more.
+    pub(super) either: Option<[&'static str; 2]>,
     /// The schemas that these need.
     pub(super) schemas: Vec<Named>,
 }
@@ -104,6 +109,7 @@ impl Described {
             says: None,
             tagged: false,
             conditional: false,
+            either: None,
             schemas: Vec::new(),
         }
     }
@@ -128,12 +134,20 @@ impl Described {
         Self { conditional: true, ..self }
     }
 
+    /// With a body that has one of these properties, and no more.
+    pub(super) fn either(self, names: [&'static str; 2]) -> Self {
+        Self { either: Some(names), ..self }
+    }
+
     /// With a body.
     pub(super) fn taking<B: Sent>(mut self) -> Self {
-        let schema = B::schema();
-        let required = match &schema {
-            RefOr::T(Schema::Object(object)) => !object.required.is_empty(),
-            RefOr::T(_) | RefOr::Ref(_) => false,
+        let (schema, required) = match (B::schema(), self.either) {
+            (RefOr::T(Schema::Object(object)), Some(names)) => (one_of(&object, names), true),
+            (RefOr::T(Schema::Object(object)), None) => {
+                let required = !object.required.is_empty();
+                (RefOr::T(Schema::Object(object)), required)
+            }
+            (schema, _) => (schema, false),
         };
         self.takes = Some(Taken { name: B::name().into_owned(), required });
         self.schemas.push((B::name().into_owned(), schema));
@@ -147,4 +161,18 @@ impl Described {
         T::schemas(&mut self.schemas);
         self
     }
+}
+
+/// A body with one of two properties; the other is not there, or null.
+fn one_of(object: &Object, [one, other]: [&'static str; 2]) -> RefOr<Schema> {
+    let with = |there: &str, absent: &str| {
+        let mut object = object.clone();
+        object.properties.insert(absent.to_owned(), ObjectBuilder::new().schema_type(Type::Null).into());
+        if let Some(RefOr::T(Schema::Object(property))) = object.properties.get_mut(there) {
+            property.schema_type = SchemaType::Type(Type::String);
+        }
+        object.required.push(there.to_owned());
+        object
+    };
+    OneOfBuilder::new().item(with(one, other)).item(with(other, one)).into()
 }

@@ -7,6 +7,7 @@ use super::{
     render::Role,
     route::{Noun, Route},
     sent::sent,
+    text,
 };
 use http::{Method, StatusCode, header};
 use proto::registry::v1::{
@@ -20,8 +21,7 @@ const ACCEPT: &str = "/v2/invitations/accept";
 sent! {
     /// Somebody to be invited.
     creation NewInvitation {
-        /// Their address.
-        #[schema(examples("ada@example.com"))]
+        #[schema(schema_with = text::email)]
         email: String,
         role: Role,
     }
@@ -33,11 +33,9 @@ sent! {
         /// What they were given.
         #[schema(examples("pti_…"))]
         token: String,
-        /// Their name, where they are no user yet.
-        #[schema(examples("Ada Lovelace"))]
+        #[schema(schema_with = text::person_or_null)]
         name: Option<String>,
-        /// Their password, at least 12 characters and at most 256 bytes, where they are no user yet.
-        #[schema(format = Password, examples("correct horse battery staple"))]
+        #[schema(schema_with = text::password_or_null)]
         password: Option<String>,
     }
 }

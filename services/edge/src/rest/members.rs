@@ -42,7 +42,8 @@ sent! {
 pub(super) fn noun() -> Noun {
     let listed = Described::lists::<render::Member>("listMembers", "List an organization's members");
     let made =
-        Described::creates::<render::Member>("createMember", "Make a user a member of an organization");
+        Described::creates::<render::Member>("createMember", "Make a user a member of an organization")
+            .either(["email", "user"]);
     let shown = Described::shows::<render::Member>("showMember", "Show a member");
     let changed = Described::shows::<render::Member>("updateMember", "Change a member's role")
         .about("That of the last administrator can be changed by the operator alone.");

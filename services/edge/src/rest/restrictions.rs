@@ -1,6 +1,7 @@
 //! What a token is to do less than its portal, as the JSON of the contract: read, and told.
 
-use super::{properties::Properties, sent::Property};
+use super::{properties::Properties, sent::Property, text};
+use model::restriction::MAX_VARIABLES;
 use proto::registry::v1::{Restrictions, TokenRevision, VariableRestriction};
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
@@ -104,7 +105,10 @@ fn variable(name: String, members: Vec<(String, Box<RawValue>)>) -> Option<Varia
 impl Variables {
     /// What is told of them where there may be none.
     pub(super) fn schema() -> ObjectBuilder {
-        Told::schema().schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        Told::schema()
+            .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+            .property_names(Some(text::graphql_name()))
+            .max_properties(Some(MAX_VARIABLES))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use utoipa::openapi::{
     ArrayBuilder, ObjectBuilder,
-    schema::{SchemaFormat, SchemaType, Type},
+    schema::{KnownFormat, SchemaFormat, SchemaType, Type},
 };
 
 /// No control character, and something that is no white space.
@@ -34,6 +34,8 @@ const SCOPES: [&str; 7] = [
     "write_members",
     "write_user",
 ];
+/// GraphQL, October 2021, 2.1.9.
+const GRAPHQL_NAME: &str = "^[_A-Za-z][_0-9A-Za-z]*$";
 const VISIBLE_ASCII: &str = "^[!-~]*$";
 const DOCUMENT: &str = "mutation triggerBuild($pipelineID: ID!) { buildCreate(input: {pipelineID: $pipelineID}) { build { url } } }";
 
@@ -85,6 +87,13 @@ pub(super) fn query() -> ObjectBuilder {
 pub(super) fn addresses_or_null() -> ObjectBuilder {
     let about = "From where it may be used: addresses and CIDR ranges, separated by spaces; null or empty for everywhere.";
     or_null(text(about, "192.0.2.1/32 198.51.100.0/24")).format(format("ip-ranges"))
+}
+
+/// From where a token may be used.
+pub(super) fn token_addresses_or_null() -> ObjectBuilder {
+    let about =
+        "From where it may be used, within the portal's own: addresses and CIDR ranges, separated by spaces.";
+    addresses_or_null().description(Some(about))
 }
 
 /// Where an upstream is.
@@ -140,6 +149,43 @@ pub(super) fn issuer() -> ObjectBuilder {
 /// What a person is called.
 pub(super) fn person() -> ObjectBuilder {
     name().description(Some("Their name.")).examples(["Ada Lovelace"])
+}
+
+/// What a person is called who may be a user already.
+pub(super) fn person_or_null() -> ObjectBuilder {
+    or_null(person()).description(Some("Their name, where they are no user yet."))
+}
+
+/// A password to be set.
+pub(super) fn password() -> ObjectBuilder {
+    text("At least 12 characters, and at most 256 bytes.", "correct horse battery staple")
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        .min_length(Some(12))
+        .max_length(Some(256))
+}
+
+/// A password of somebody who may have one already.
+pub(super) fn password_or_null() -> ObjectBuilder {
+    let about =
+        "Their password, of at least 12 characters and at most 256 bytes, where they are no user yet.";
+    or_null(password()).description(Some(about))
+}
+
+/// A name in a GraphQL document.
+pub(super) fn graphql_name() -> ObjectBuilder {
+    let name = ObjectBuilder::new().schema_type(Type::String);
+    name.pattern(Some(GRAPHQL_NAME)).min_length(Some(1)).max_length(Some(255))
+}
+
+/// What a token may run.
+pub(super) fn operations_or_null() -> ArrayBuilder {
+    ArrayBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+        .items(graphql_name().examples(["triggerBuild"]))
+        .description(Some("The operations that it may run; all where they are not given."))
+        .min_items(Some(1))
+        .max_items(Some(100))
+        .unique_items(true)
 }
 
 /// Where a person gets letters.

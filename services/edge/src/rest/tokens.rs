@@ -26,16 +26,14 @@ sent! {
         /// When it ends by itself.
         #[schema(value_type = Option<String>, format = DateTime, examples("2027-08-26T00:00:00.000Z"))]
         expires_at: Option<Timestamp>,
-        /// The operations that it may run, at least one; all where they are not given.
-        #[schema(min_items = 1, examples("triggerBuild"))]
+        #[schema(schema_with = text::operations_or_null)]
         operations: Option<Vec<String>>,
         #[schema(schema_with = Variables::schema)]
         variables: Option<Variables>,
-        /// From where it may be called, within the portal's own: addresses and CIDR ranges, separated by spaces.
-        #[schema(examples("192.0.2.1/32 198.51.100.0/24"))]
+        #[schema(schema_with = text::token_addresses_or_null)]
         allowed_ip_addresses: Option<String>,
         /// How many calls it is good for; as many as one likes where it is not given.
-        #[schema(minimum = 1, examples(10))]
+        #[schema(minimum = 1, maximum = 4_294_967_295_u32, format = Int64, examples(10))]
         max_uses: Option<u32>,
         revision: Option<Revision>,
         /// Calls with it a minute, within those of its portal and organization; 0, null or not given for no limit of its own.

@@ -6,6 +6,7 @@ use super::{
     json, no_content, render,
     route::{Noun, Route},
     sent::sent,
+    text,
 };
 use http::{Method, StatusCode};
 use model::{Fault, Reason};
@@ -17,8 +18,7 @@ sent! {
         /// The present one, where there is one.
         #[schema(format = Password, examples("correct horse battery"))]
         current_password: Option<String>,
-        /// The one from now on: at least 12 characters and at most 256 bytes.
-        #[schema(format = Password, examples("correct horse battery staple"))]
+        #[schema(schema_with = text::password)]
         password: String,
     }
 }
