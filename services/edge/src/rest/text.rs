@@ -9,19 +9,39 @@ use utoipa::openapi::{
 const NAME: &str =
     r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 const SLUG: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
-/// An absolute URL whose port is none that there cannot be, without user, password and fragment.
-const HTTP_URL: &str = concat!(
-    r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[(([0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}",
-    r"|([0-9A-Fa-f]{1,4}(:[0-9A-Fa-f]{1,4}){0,2})?::([0-9A-Fa-f]{1,4}(:[0-9A-Fa-f]{1,4}){0,3})?)\])",
-    "(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?",
-    r"(/[A-Za-z0-9._~!$&'()*+,;=:@/-]*)?(\?[A-Za-z0-9._~!$&'()*+,;=:@/?-]*)?$",
+/// The host of a URL.
+macro_rules! host {
+    () => {
+        concat!(
+            r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[(([0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}",
+            r"|([0-9A-Fa-f]{1,4}(:[0-9A-Fa-f]{1,4}){0,2})?::([0-9A-Fa-f]{1,4}(:[0-9A-Fa-f]{1,4}){0,3})?)\])",
+        )
+    };
+}
+/// A port that there can be, and a path.
+macro_rules! port_and_path {
+    () => {
+        concat!(
+            "(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?",
+            r"(/[A-Za-z0-9._~!$&'()*+,;=:@/-]*)?",
+        )
+    };
+}
+/// An absolute URL without user, password and fragment.
+const HTTP_URL: &str =
+    concat!("^https?://", host!(), port_and_path!(), r"(\?[A-Za-z0-9._~!$&'()*+,;=:@/?-]*)?$");
+/// The same without a query, and with plain http on one's own machine alone.
+const ISSUER_URL: &str = concat!(
+    "^(https://",
+    host!(),
+    r"|http://(localhost|127(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}|\[::1\]))",
+    port_and_path!(),
+    "$",
 );
 /// RFC 9110, 5.6.2.
 const FIELD_NAME: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 /// RFC 9110, 5.5, of ASCII alone.
 const FIELD_VALUE: &str = r"^[\t -~]*$";
-/// An absolute URL of a host that has a name, without a query.
-const HTTPS_URL: &str = r"^https://[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?)+(/[A-Za-z0-9._~-]+)*/?$";
 /// One `@` between other visible ASCII characters.
 const EMAIL: &str = "^[!-?A-~]+@[!-?A-~]+$";
 /// All that an access token of a user can be good for.
@@ -142,7 +162,7 @@ pub(super) fn header_value() -> ObjectBuilder {
 pub(super) fn issuer() -> ObjectBuilder {
     let about = "The issuer, letter for letter as its tokens name it in `iss`: an https:// URL.";
     text(about, "https://token.actions.githubusercontent.com")
-        .pattern(Some(HTTPS_URL))
+        .pattern(Some(ISSUER_URL))
         .max_length(Some(2_048))
 }
 

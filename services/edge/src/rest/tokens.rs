@@ -33,7 +33,7 @@ sent! {
         #[schema(schema_with = text::token_addresses_or_null)]
         allowed_ip_addresses: Option<String>,
         /// How many calls it is good for; as many as one likes where it is not given.
-        #[schema(minimum = 1, maximum = 4_294_967_295_u32, format = Int64, examples(10))]
+        #[schema(minimum = 1, maximum = 1_000_000_000, examples(10))]
         max_uses: Option<u32>,
         revision: Option<Revision>,
         /// Calls with it a minute, within those of its portal and organization; 0, null or not given for no limit of its own.

@@ -12,6 +12,9 @@ use proto::{
     registry::v1::{self, TokenRevision},
 };
 
+/// The most calls that a token can be good for where they are counted.
+const MAX_USES: u32 = 1_000_000_000;
+
 /// Restrictions as they were asked for; a pinned revision is known when the token is made.
 pub(super) struct Wanted {
     restrictions: Restrictions,
@@ -35,6 +38,9 @@ impl Wanted {
             }
         }
         let v1::Restrictions { allowed_ip_addresses, max_uses, .. } = asked;
+        if max_uses.is_some_and(|most| most > MAX_USES) {
+            problems.add(format!("max_uses must be at most {MAX_USES}"));
+        }
         let parts = Parts { operations, variables, allowed_ip_addresses, max_uses, revision: None };
         let restrictions = match Restrictions::parse(parts) {
             Ok(restrictions) => restrictions,

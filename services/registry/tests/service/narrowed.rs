@@ -160,6 +160,8 @@ async fn what_does_not_fit_the_portals_document_makes_no_token() {
     }
     let message = refused(create(&desk, uses(0)).await, Reason::ValidationFailed);
     assert!(message.contains("max_uses must be a whole number of at least 1"), "{message}");
+    let message = refused(create(&desk, uses(1_000_000_001)).await, Reason::ValidationFailed);
+    assert!(message.contains("max_uses must be at most 1000000000"), "{message}");
     assert_eq!(listed(&desk).await.len(), 1, "the portal's first");
 }
 

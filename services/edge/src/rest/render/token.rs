@@ -40,11 +40,11 @@ pub(in crate::rest) struct Token {
     allowed_ip_addresses: Option<String>,
     /// How many calls it is good for, where they are counted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, format = Int64, examples(10))]
+    #[schema(nullable = false, examples(10))]
     max_uses: Option<u32>,
     /// How many of them were made, where they are counted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, format = Int64, examples(3))]
+    #[schema(nullable = false, examples(3))]
     uses: Option<u32>,
     /// Which revisions it may run, where it may do less than its portal.
     #[serde(skip_serializing_if = "Option::is_none")]
