@@ -22,7 +22,7 @@ schemathesis.openapi.format(
     st.builds(lambda kind, name, field: f"{kind} {name} {{ {field} }}", st.sampled_from(["query", "mutation"]), NAME, FIELD),
 )
 schemathesis.openapi.format("ip-ranges", st.lists(ADDRESS, max_size=5).map(" ".join))
-# What ends by itself ends in the future, if not too far.
+# What ends by itself ends in the future.
 schemathesis.openapi.format("date-time", YEAR.map(lambda year: f"{year}-08-26T03:22:45.555Z"))
 
 # Each of these is true of a request for what else there is, and not for its own form.
@@ -42,8 +42,7 @@ STATE = [
     r"variables\.\w+ is declared by no operation that the token may run",
     r"variables\.\w+\.fixed: .*",
     r"variables\.\w+\.schema .*",
-    r"the portal has 2 live secrets, which is the most: delete one first",
-    r"the portal trusts 10 issuers, which is the most: delete one first",
+    r"[^,]*, which is the most: [^,]*",
 ]
 REFUSED = re.compile(r"Validation failed: (?:{0})(?:, (?:{0}))*".format("|".join(STATE)))
 CONDITION = re.compile(r"it is at revision \d+, which is not what the change depends on")
