@@ -32,6 +32,7 @@ mod secrets;
 mod sign_in;
 mod streaming;
 mod sweep;
+mod terraform;
 
 /// The binary under test.
 const PORTALS: &str = env!("CARGO_BIN_EXE_portals");

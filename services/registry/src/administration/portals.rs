@@ -173,7 +173,7 @@ impl<'a> Changes<'a> {
         let allowed_ip_addresses = request
             .allowed_ip_addresses
             .as_ref()
-            .map(|text| read_allowed(&mut problems, text.value.as_deref()));
+            .map(|text| read_ranges(&mut problems, text.value.as_deref()));
         check_rate_limit(&mut problems, request.rate_limit_per_minute);
         let document = match &request.query {
             Some(query) => document::read(&mut problems, query.clone()).await?,
@@ -228,7 +228,7 @@ async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), 
     let uuid = Uuid::now_v7();
     let slug = read_slug(&mut problems, &request.name, request.slug.as_deref(), uuid);
     problems.check_description(request.description.as_deref());
-    let allowed_ip_addresses = read_allowed(&mut problems, request.allowed_ip_addresses.as_deref());
+    let allowed_ip_addresses = read_ranges(&mut problems, request.allowed_ip_addresses.as_deref());
     let extra_variables = read_extra_variables(request.extra_variables());
     check_rate_limit(&mut problems, request.rate_limit_per_minute);
     let document = document::read(&mut problems, request.query).await?;
@@ -256,6 +256,13 @@ async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), 
         invokable_since: 0,
     };
     Ok((portal, document))
+}
+
+/// The addresses of a portal as they were sent. An empty list allows as much as none, and is told as it was sent: there
+/// are clients to which what they sent and what they are told must be the same.
+fn read_ranges(problems: &mut Problems, text: Option<&str>) -> Option<String> {
+    let allowed = read_allowed(problems, text);
+    allowed.or_else(|| text.filter(|text| text.trim().is_empty()).map(str::to_owned))
 }
 
 /// The addresses as they were sent; nothing where all are allowed.
