@@ -133,19 +133,28 @@ pub struct NarrowingClaim {
     /// The schemas that its value must be valid against.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schemas: Vec<String>,
+    /// The operations of which one must declare it, or of none any; nothing for those that may be run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_by: Option<Vec<String>>,
+}
+
+impl NarrowingClaim {
+    fn declared_by(&self) -> Option<(String, Vec<String>)> {
+        Some((self.name.clone(), self.declared_by.clone()?))
+    }
 }
 
 impl TryFrom<&RestrictionsClaim> for Restrictions {
     type Error = InvalidRestrictions;
 
     fn try_from(claim: &RestrictionsClaim) -> Result<Self, InvalidRestrictions> {
-        let narrowing = |claim: &NarrowingClaim| match claim.fixed.clone() {
-            Some(value) => (claim.name.clone(), Narrowing::Fixed(value)),
-            None => (claim.name.clone(), Narrowing::Checked(claim.schemas.clone())),
+        let narrowing = |claim: &NarrowingClaim| {
+            (claim.name.clone(), Narrowing::new(claim.fixed.clone(), claim.schemas.clone()))
         };
         Self::parse(Parts {
             operations: claim.operations.clone(),
             variables: claim.variables.iter().map(narrowing).collect(),
+            declared_by: claim.variables.iter().filter_map(NarrowingClaim::declared_by).collect(),
             ..Parts::default()
         })
     }

@@ -22,6 +22,7 @@ mod identity;
 mod matrix;
 mod members;
 mod narrowed;
+mod narrowing;
 mod oauth;
 mod quotas;
 mod rates;

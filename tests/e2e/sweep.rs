@@ -150,7 +150,10 @@ impl Sweep<'_> {
         for operation in operations.iter().filter(|operation| !operation.slots.is_empty()) {
             let mut body = operation.body.clone();
             if let Some(body) = body.as_object_mut() {
-                body.remove("slug");
+                // Of the examples' document, and not of one's own.
+                for property in ["slug", "operations", "variables"] {
+                    body.remove(property);
+                }
             }
             let path = self.own_path(operation);
             let reply = self.send(operation, &path, &body).await;

@@ -14,6 +14,7 @@ use crate::{
     client::{self, PeerAddress},
     media,
     reply::Body,
+    rest::restrictions,
     room::Inner,
     router::RequestId,
 };
@@ -107,10 +108,11 @@ where
     let mut parameters = read(edge, parts, body).await?;
     let expires_in_minutes = parameters.whole_number("expires_in")?;
     let grant = grant::read(&parts.headers, &mut parameters)?;
+    let restrictions = restrictions::read(parameters.json(&restrictions::PROPERTIES)?)?;
     let is_for_another = matches!(grant, Grant::IdentityToken(_));
     let grant = Some(grant);
     let (organization, portal) = (name.organization().to_owned(), name.portal().to_owned());
-    let message = ExchangeTokenRequest { organization, portal, expires_in_minutes, grant };
+    let message = ExchangeTokenRequest { organization, portal, expires_in_minutes, grant, restrictions };
     let _permit = Arc::clone(&edge.exchanges).try_acquire_owned().map_err(|_| answer::overloaded())?;
     let mut registry = edge.exchange.clone();
     let answered = answered(registry.exchange_token(asked(message, id, address))).await?;

@@ -18,7 +18,7 @@ mod precondition;
 mod properties;
 mod quota;
 mod render;
-mod restrictions;
+pub(crate) mod restrictions;
 mod route;
 mod secrets;
 mod sent;

@@ -39,11 +39,16 @@ fn narrowed(
 }
 
 fn fixed(name: &str, value: &str) -> NarrowingClaim {
-    NarrowingClaim { name: name.to_owned(), fixed: Some(value.to_owned()), schemas: Vec::new() }
+    NarrowingClaim {
+        name: name.to_owned(),
+        fixed: Some(value.to_owned()),
+        schemas: Vec::new(),
+        declared_by: None,
+    }
 }
 
 fn checked(name: &str, schema: &str) -> NarrowingClaim {
-    NarrowingClaim { name: name.to_owned(), fixed: None, schemas: vec![schema.to_owned()] }
+    NarrowingClaim { name: name.to_owned(), fixed: None, schemas: vec![schema.to_owned()], declared_by: None }
 }
 
 fn for_one_call(house: &House, upstream: &Upstream) -> Granted {
@@ -125,7 +130,18 @@ async fn a_document_without_what_was_to_be_held_is_not_run() {
     run(&house, &granted, Some("a"), "").await.unwrap();
     let granted = narrowed(&house, &upstream, &["a"], vec![checked("y", r#"{"pattern":"^r"}"#)]);
     assert_eq!(rule(run(&house, &granted, Some("a"), "").await), Rule::Revision);
-    assert_eq!(upstream.seen().len(), 1);
+    // Where it was held when more could be run, one of those must have it still.
+    let held = |operations: &[&str]| NarrowingClaim {
+        declared_by: Some(operations.iter().map(|name| (*name).to_owned()).collect()),
+        ..checked("y", r#"{"pattern":"^r"}"#)
+    };
+    for among in [&["a", "b"][..], &[]] {
+        let granted = narrowed(&house, &upstream, &["a"], vec![held(among)]);
+        run(&house, &granted, Some("a"), "").await.unwrap();
+    }
+    let granted = narrowed(&house, &upstream, &["a"], vec![held(&["a", "c"])]);
+    assert_eq!(rule(run(&house, &granted, Some("a"), "").await), Rule::Revision);
+    assert_eq!(upstream.seen().len(), 3);
 }
 
 #[tokio::test]

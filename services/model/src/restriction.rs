@@ -5,11 +5,13 @@
 
 mod check;
 mod fit;
+mod narrow;
 mod schema;
 mod text;
 mod value;
 
 pub use check::Checks;
+pub use narrow::Widening;
 
 use crate::{AllowedAddresses, address::InvalidAddresses};
 use std::{
@@ -33,6 +35,8 @@ const MAX_NAME_CHARS: usize = 255;
 pub struct Restrictions {
     operations: Option<BTreeSet<String>>,
     variables: BTreeMap<String, Narrowing>,
+    /// Of variables that were held when more operations could be run: one of those must declare them; of none, any.
+    declared_by: BTreeMap<String, BTreeSet<String>>,
     addresses: AllowedAddresses,
     max_uses: Option<NonZeroU32>,
     revision: Option<u64>,
@@ -45,6 +49,10 @@ pub enum Narrowing {
     Fixed(String),
     /// Callers send it, and its value must be valid against each of these JSON Schemas.
     Checked(Vec<String>),
+    /// It has this value, and was checked before it was fixed: as it is sent, it must still be valid against each of these.
+    ///
+    /// What is sent of a value depends on the document: a single one becomes a list of one where a list is declared.
+    FixedWithin(String, Vec<String>),
 }
 
 /// A rule that a call can break.
@@ -69,6 +77,8 @@ pub struct Parts {
     pub operations: Option<Vec<String>>,
     /// The variables that are fixed or checked.
     pub variables: Vec<(String, Narrowing)>,
+    /// Variables that one of these operations must declare, or of none any, rather than one of those that may be run.
+    pub declared_by: Vec<(String, Vec<String>)>,
     /// Addresses and ranges from which it may be called; nothing for all.
     pub allowed_ip_addresses: Option<String>,
     /// How often it may be called; nothing for as often as one likes.
@@ -116,30 +126,31 @@ pub enum InvalidRestrictions {
     Bytes(usize),
 }
 
-/// What was asked for is not within what there was.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Widening {
-    /// Operations that it could not run before.
-    #[error("operations must be among those that can be run already, `{0}` is not")]
-    Operation(String),
-    /// A variable that is fixed already, to another value.
-    #[error("variables.{0} is fixed already")]
-    Fixed(String),
-    /// A value that was not allowed before.
-    #[error("variables.{0}.fixed is not a value that can be sent already")]
-    Value(String),
-    /// No address is in the old ranges and the new.
-    #[error("allowed_ip_addresses has no address that is allowed already")]
-    Addresses,
-    /// More uses than there were.
-    #[error("max_uses must be at most {0}")]
-    MaxUses(NonZeroU32),
-    /// Another revision.
-    #[error("revision is {0} already")]
-    Revision(u64),
-    /// Together they are not what restrictions can be.
-    #[error("{0}")]
-    Invalid(String),
+impl Narrowing {
+    /// Of a value that is fixed, if one is, and the schemas that hold for it.
+    pub fn new(fixed: Option<String>, schemas: Vec<String>) -> Self {
+        match fixed {
+            None => Self::Checked(schemas),
+            Some(value) if schemas.is_empty() => Self::Fixed(value),
+            Some(value) => Self::FixedWithin(value, schemas),
+        }
+    }
+
+    /// The value that it has, a JSON text.
+    pub fn fixed(&self) -> Option<&str> {
+        match self {
+            Self::Fixed(value) | Self::FixedWithin(value, _) => Some(value),
+            Self::Checked(_) => None,
+        }
+    }
+
+    /// The schemas that what is sent must be valid against.
+    pub fn schemas(&self) -> &[String] {
+        match self {
+            Self::Checked(schemas) | Self::FixedWithin(_, schemas) => schemas,
+            Self::Fixed(_) => &[],
+        }
+    }
 }
 
 impl Rule {
@@ -175,6 +186,7 @@ impl Restrictions {
         let restrictions = Self {
             operations: parts.operations.map(operations).transpose()?,
             variables: variables(parts.variables)?,
+            declared_by: declared_by(parts.declared_by)?,
             addresses: AllowedAddresses::parse(addresses).map_err(InvalidRestrictions::Addresses)?,
             max_uses: match parts.max_uses {
                 Some(most) => Some(NonZeroU32::new(most).ok_or(InvalidRestrictions::MaxUses)?),
@@ -193,6 +205,11 @@ impl Restrictions {
         Parts {
             operations: self.operations.as_ref().map(|names| names.iter().cloned().collect()),
             variables: self.variables.iter().map(|(name, rule)| (name.clone(), rule.clone())).collect(),
+            declared_by: self
+                .declared_by
+                .iter()
+                .map(|(name, operations)| (name.clone(), operations.iter().cloned().collect()))
+                .collect(),
             allowed_ip_addresses: self.addresses.as_text().map(str::to_owned),
             max_uses: self.max_uses.map(NonZeroU32::get),
             revision: self.revision,
@@ -241,62 +258,13 @@ impl Restrictions {
         self.operations.as_ref().is_none_or(allowed)
     }
 
-    /// What is left of these after `child` has been laid upon them: both hold.
-    ///
-    /// What `child` says nothing of stays as it is. Uses are counted by whoever grants them: that a child has fewer
-    /// does not give its parent more.
-    ///
-    /// # Errors
-    ///
-    /// The first thing that `child` would allow and these do not.
-    pub fn narrowed_by(&self, child: &Self) -> Result<Self, Widening> {
-        let narrowed = Self {
-            operations: narrowed_operations(self.operations.as_ref(), child.operations.as_ref())?,
-            variables: self.narrowed_variables(child)?,
-            addresses: self.addresses.narrowed_by(&child.addresses).ok_or(Widening::Addresses)?,
-            max_uses: match (self.max_uses, child.max_uses) {
-                (Some(most), Some(wanted)) if wanted > most => return Err(Widening::MaxUses(most)),
-                (most, wanted) => wanted.or(most),
-            },
-            revision: match (self.revision, child.revision) {
-                (Some(pinned), Some(wanted)) if wanted != pinned => return Err(Widening::Revision(pinned)),
-                (pinned, wanted) => pinned.or(wanted),
-            },
-        };
-        Self::parse(narrowed.parts()).map_err(|invalid| Widening::Invalid(invalid.to_string()))
-    }
-
-    fn narrowed_variables(&self, child: &Self) -> Result<BTreeMap<String, Narrowing>, Widening> {
-        let mut variables = self.variables.clone();
-        for (name, wanted) in &child.variables {
-            let rule = match (variables.get(name), wanted) {
-                (None, wanted) => wanted.clone(),
-                (Some(Narrowing::Fixed(fixed)), Narrowing::Fixed(wanted)) if text::same(fixed, wanted) => {
-                    continue;
-                }
-                (Some(Narrowing::Fixed(_)), _) => return Err(Widening::Fixed(name.clone())),
-                (Some(Narrowing::Checked(schemas)), Narrowing::Fixed(value)) => {
-                    if !schema::allow(schemas, value) {
-                        return Err(Widening::Value(name.clone()));
-                    }
-                    wanted.clone()
-                }
-                (Some(Narrowing::Checked(schemas)), Narrowing::Checked(more)) => {
-                    let added = more.iter().filter(|schema| !schemas.contains(schema));
-                    Narrowing::Checked(schemas.iter().chain(added).cloned().collect())
-                }
-            };
-            variables.insert(name.clone(), rule);
-        }
-        Ok(variables)
-    }
-
     fn bytes(&self) -> usize {
         let names = self.operations.iter().flatten().map(String::len);
-        let rule = |rule: &Narrowing| match rule {
-            Narrowing::Fixed(value) => value.len(),
-            Narrowing::Checked(schemas) => schemas.iter().map(String::len).sum(),
+        let rule = |rule: &Narrowing| {
+            let texts = rule.fixed().into_iter().chain(rule.schemas().iter().map(String::as_str));
+            texts.map(str::len).sum::<usize>()
         };
+        let names = names.chain(self.declared_by.values().flatten().map(String::len));
         names.chain(self.variables.iter().map(|(name, narrowing)| name.len() + rule(narrowing))).sum()
     }
 }
@@ -323,30 +291,33 @@ fn variables(listed: Vec<(String, Narrowing)>) -> Result<BTreeMap<String, Narrow
         if !is_name(name) {
             return Err(InvalidRestrictions::Name("variables"));
         }
-        match narrowing {
-            Narrowing::Fixed(value) => text::check(value)
-                .map_err(|problem| InvalidRestrictions::Fixed { name: name.clone(), problem })?,
-            Narrowing::Checked(schemas) => {
-                for text in schemas {
-                    schema::Schema::parse(text, &mut patterns)
-                        .map_err(|problem| InvalidRestrictions::Schema { name: name.clone(), problem })?;
-                }
-            }
+        if let Some(value) = narrowing.fixed() {
+            text::check(value)
+                .map_err(|problem| InvalidRestrictions::Fixed { name: name.clone(), problem })?;
+        }
+        for text in narrowing.schemas() {
+            schema::Schema::parse(text, &mut patterns)
+                .map_err(|problem| InvalidRestrictions::Schema { name: name.clone(), problem })?;
         }
     }
     let variables: BTreeMap<_, _> = listed.into_iter().collect();
     if variables.len() == count { Ok(variables) } else { Err(InvalidRestrictions::Variables) }
 }
 
-fn narrowed_operations(
-    parent: Option<&BTreeSet<String>>,
-    child: Option<&BTreeSet<String>>,
-) -> Result<Option<BTreeSet<String>>, Widening> {
-    let (Some(allowed), Some(wanted)) = (parent, child) else { return Ok(parent.or(child).cloned()) };
-    match wanted.difference(allowed).next() {
-        Some(name) => Err(Widening::Operation(name.clone())),
-        None => Ok(Some(wanted.clone())),
+fn declared_by(
+    listed: Vec<(String, Vec<String>)>,
+) -> Result<BTreeMap<String, BTreeSet<String>>, InvalidRestrictions> {
+    if listed.len() > MAX_VARIABLES {
+        return Err(InvalidRestrictions::Variables);
     }
+    if listed.iter().any(|(_, operations)| operations.len() > MAX_OPERATIONS) {
+        return Err(InvalidRestrictions::Operations);
+    }
+    let names = listed.iter().flat_map(|(name, operations)| operations.iter().chain([name]));
+    if !names.into_iter().all(|name| is_name(name)) {
+        return Err(InvalidRestrictions::Name("variables"));
+    }
+    Ok(listed.into_iter().map(|(name, operations)| (name, operations.into_iter().collect())).collect())
 }
 
 /// Whether something can have this name (GraphQL October 2021, 2.1.9).

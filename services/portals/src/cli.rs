@@ -8,6 +8,7 @@ pub(crate) mod given;
 pub(crate) mod issuer;
 pub(crate) mod manage;
 pub(crate) mod people;
+pub(crate) mod restrictions;
 pub(crate) mod secret;
 pub(crate) mod serve;
 pub(crate) mod sign_in;

@@ -14,6 +14,7 @@ pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod output;
 pub(crate) mod portal;
+pub(crate) mod restrictions;
 pub(crate) mod secret;
 pub(crate) mod sign_in;
 pub(crate) mod token;

@@ -8,6 +8,7 @@ mod device_code;
 mod guesses;
 mod identity_token;
 mod mint;
+mod narrow;
 pub(crate) mod refusals;
 pub(crate) mod sweep;
 
@@ -19,7 +20,7 @@ use crate::{
     record::Actor, usage::Usage,
 };
 use model::{Bearer, Fault, Reason};
-use proto::registry::v1::{ExchangeTokenRequest, exchange_token_request::Grant};
+use proto::registry::v1::{ExchangeTokenRequest, Restrictions, exchange_token_request::Grant};
 use refusals::Refusal;
 use std::time::Instant;
 
@@ -35,12 +36,13 @@ pub(crate) struct Exchange<'a> {
     pub(crate) codes: &'a Codes,
 }
 
-/// Which portal a caller names, and how long the token is to last.
+/// Which portal a caller names, how long the token is to last, and what it is to do less than what is held.
 #[derive(Clone, Copy)]
 struct Wanted<'a> {
     organization: &'a str,
     portal: &'a str,
     minutes: Option<u32>,
+    restrictions: Option<&'a Restrictions>,
     origin: &'a Origin,
 }
 
@@ -68,8 +70,10 @@ impl Exchange<'_> {
         request: &ExchangeTokenRequest,
     ) -> Result<(Bearer, Minted), Fault> {
         self.guesses.admit(origin.address, Instant::now())?;
-        let ExchangeTokenRequest { organization, portal, expires_in_minutes: minutes, grant } = request;
-        let wanted = Wanted { organization, portal, minutes: *minutes, origin };
+        let ExchangeTokenRequest { organization, portal, expires_in_minutes: minutes, grant, restrictions } =
+            request;
+        let restrictions = restrictions.as_ref();
+        let wanted = Wanted { organization, portal, minutes: *minutes, restrictions, origin };
         let (grant_type, outcome) = match grant {
             Some(Grant::ClientCredentials(held)) => {
                 ("client_credentials", self.client_credentials(wanted, held).await)

@@ -86,6 +86,7 @@ mod tests {
         keeps::<Portal>("portal");
         keeps::<PortalSecret>("portal_secret");
         keeps::<PortalSecret>("portal_secret_by_user");
+        keeps::<PortalSecret>("portal_secret_narrowed");
         keeps::<Portal>("portal_of_user");
         keeps::<Portal>("portal_limited");
         keeps::<Portal>("portal_invokable");
@@ -96,6 +97,7 @@ mod tests {
         keeps::<Tally>("tally_with_members");
         keeps::<Token>("token");
         keeps::<Token>("token_ephemeral");
+        keeps::<Token>("token_ephemeral_narrowed");
         keeps::<Token>("token_by_user");
         keeps::<Token>("token_narrowed");
         keeps::<Token>("token_limited");
@@ -103,6 +105,7 @@ mod tests {
         keeps::<TokenUse>("token_use");
         keeps::<TrustedIssuer>("trusted_issuer");
         keeps::<TrustedIssuer>("trusted_issuer_by_user");
+        keeps::<TrustedIssuer>("trusted_issuer_narrowed");
         keeps::<User>("user");
         keeps::<UserPassword>("user_password");
     }

@@ -102,6 +102,25 @@ impl Parameters {
         Ok(Some(digits.parse().unwrap_or(u32::MAX)))
     }
 
+    /// Values of any kind by these names, as they are written in JSON; null is as much as nothing.
+    ///
+    /// # Errors
+    ///
+    /// `BadRequest` for what stands in a form, which can say a text alone: ignored, it would be thought to hold.
+    pub(super) fn json(&mut self, names: &[&'static str]) -> Result<Vec<(String, Box<RawValue>)>, Fault> {
+        let mut taken = Vec::new();
+        for name in names {
+            match self.take(name) {
+                Some(Given::Json(json)) if json.get() != "null" => taken.push(((*name).to_owned(), json)),
+                Some(Given::Text(text)) if !text.is_empty() => {
+                    return Err(bad(format!("{name} can be asked for in a body of JSON alone")));
+                }
+                None | Some(Given::Json(_) | Given::Text(_)) => {}
+            }
+        }
+        Ok(taken)
+    }
+
     fn take(&mut self, name: &str) -> Option<Given> {
         let index = self.0.iter().position(|(key, _)| key == name)?;
         Some(self.0.swap_remove(index).1)

@@ -42,6 +42,11 @@ impl Properties {
         Ok(Self { entries: entries.0, problems: Vec::new() })
     }
 
+    /// Properties that were taken from somewhere else.
+    pub(super) fn new(entries: Vec<(String, Box<RawValue>)>) -> Self {
+        Self { entries, problems: Vec::new() }
+    }
+
     /// The same for a change, where null may clear what was there.
     pub(super) fn change(self) -> Self {
         self
@@ -162,6 +167,11 @@ impl Properties {
         })
     }
 
+    /// What cannot be there.
+    pub(super) fn none<T>(&mut self, name: &str, expected: &str) -> Option<T> {
+        self.take(name, expected, |_| None)
+    }
+
     /// A time.
     pub(super) fn time(&mut self, name: &str) -> Option<Timestamp> {
         self.read(name, "a time such as 2026-08-26T03:22:45.555Z", |value| {
@@ -175,10 +185,12 @@ impl Properties {
     ///
     /// `ValidationFailed` with every problem.
     pub(super) fn finish(self) -> Result<(), Fault> {
-        if self.problems.is_empty() {
-            return Ok(());
-        }
-        Err(invalid(&self.problems.join(", ")))
+        self.problems().map_or(Ok(()), |problems| Err(invalid(&problems)))
+    }
+
+    /// Every problem; nothing where there is none.
+    pub(super) fn problems(self) -> Option<String> {
+        (!self.problems.is_empty()).then(|| self.problems.join(", "))
     }
 
     fn read<T>(&mut self, name: &str, expected: &str, read: impl Fn(Value) -> Option<T>) -> Option<T> {

@@ -1,7 +1,7 @@
-//! What a token is to do less than its portal, as the JSON of the contract: read, and told.
+//! What a token, or what is exchanged for one, is to do less than its portal, as the JSON of the contract: read, and told.
 
 use super::{properties::Properties, sent::Property, text};
-use model::restriction::MAX_VARIABLES;
+use model::{Fault, Reason, restriction::MAX_VARIABLES};
 use proto::registry::v1::{Restrictions, TokenRevision, VariableRestriction};
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
@@ -17,8 +17,15 @@ use utoipa::{
 const EXPECTED: &str =
     r#"an object such as {"commit":{"fixed":"HEAD"},"branch":{"schema":{"pattern":"^release/"}}}"#;
 
+/// By which names restrictions are asked for.
+pub(crate) const PROPERTIES: [&str; 5] =
+    ["operations", "variables", "allowed_ip_addresses", "max_uses", "revision"];
+
 /// What becomes of variables, as it was sent.
 pub(super) struct Variables(Vec<VariableRestriction>);
+
+/// Uses of what is exchanged for tokens, which nobody can ask for: how many tokens are made is not bounded.
+pub(super) enum NoUses {}
 
 /// Which revisions of its portal's document a token runs.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -54,6 +61,25 @@ pub(super) fn restrictions(
         max_uses,
     };
     (restrictions != Restrictions::default()).then_some(restrictions)
+}
+
+/// Reads what an exchange asks for, of these properties.
+///
+/// # Errors
+///
+/// `BadRequest` with every problem.
+pub(crate) fn read(entries: Vec<(String, Box<RawValue>)>) -> Result<Option<Restrictions>, Fault> {
+    let mut properties = Properties::new(entries);
+    let read = restrictions(
+        Property::take(&mut properties, "operations"),
+        Property::take(&mut properties, "variables"),
+        Property::take(&mut properties, "allowed_ip_addresses"),
+        (Property::take(&mut properties, "max_uses"), Property::take(&mut properties, "revision")),
+    );
+    match properties.problems() {
+        None => Ok(read),
+        Some(problems) => Err(Fault::new(Reason::BadRequest, problems)),
+    }
 }
 
 /// What becomes of variables, by name.
@@ -99,6 +125,27 @@ fn variable(name: String, members: Vec<(String, Box<RawValue>)>) -> Option<Varia
         "fixed" => Some(VariableRestriction { name, fixed_json: Some(text), schemas_json: Vec::new() }),
         "schema" => Some(VariableRestriction { name, fixed_json: None, schemas_json: vec![text] }),
         _ => None,
+    }
+}
+
+impl Property for Option<NoUses> {
+    fn take(properties: &mut Properties, name: &str) -> Self {
+        properties.none(name, "asked for with each exchange: nothing bounds how many tokens are made")
+    }
+}
+
+impl From<NoUses> for u32 {
+    fn from(uses: NoUses) -> Self {
+        match uses {}
+    }
+}
+
+impl NoUses {
+    /// What is told of them.
+    pub(super) fn schema() -> ObjectBuilder {
+        ObjectBuilder::new().schema_type(Type::Null).description(Some(
+            "Refused: nothing bounds how many tokens are made. It is asked for with each exchange.",
+        ))
     }
 }
 

@@ -4,6 +4,7 @@ use super::{
     Answered, Asked, answered,
     describe::Described,
     insert, json, no_content, page, portals, present, render,
+    restrictions::{self, NoUses, Revision, Variables},
     route::{Noun, Route},
     sent::sent,
     text,
@@ -26,6 +27,15 @@ sent! {
         /// When it ends by itself, and with it the tokens that it was exchanged for.
         #[schema(value_type = Option<String>, format = DateTime, examples("2027-08-26T00:00:00.000Z"))]
         expires_at: Option<Timestamp>,
+        #[schema(schema_with = text::operations_or_null)]
+        operations: Option<Vec<String>>,
+        #[schema(schema_with = Variables::schema)]
+        variables: Option<Variables>,
+        #[schema(schema_with = text::token_addresses_or_null)]
+        allowed_ip_addresses: Option<String>,
+        #[schema(schema_with = NoUses::schema)]
+        max_uses: Option<NoUses>,
+        revision: Option<Revision>,
     }
 }
 
@@ -63,6 +73,12 @@ async fn create(asked: Asked, sent: NewSecret) -> Answered {
         portal: asked.slug(1),
         description: sent.description,
         expires_at: sent.expires_at,
+        restrictions: restrictions::restrictions(
+            sent.operations,
+            sent.variables,
+            sent.allowed_ip_addresses,
+            (sent.max_uses.map(u32::from), sent.revision),
+        ),
     };
     let created = answered(asked.registry().create_portal_secret(asked.message(request))).await?;
     let secret = present(created.portal_secret)?;

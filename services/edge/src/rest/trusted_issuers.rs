@@ -6,6 +6,7 @@ use super::{
     insert, json, no_content, page, portals, present,
     properties::Properties,
     render::{User, time},
+    restrictions::{self, NoUses, Revision, Variables},
     route::{Noun, Route},
     sent::{Property, sent},
     text,
@@ -16,6 +17,7 @@ use proto::registry::v1::{
     ListTrustedIssuersRequest,
 };
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 use utoipa::{
     ToSchema,
     openapi::{ObjectBuilder, Type},
@@ -37,6 +39,15 @@ sent! {
         audience: String,
         #[schema(schema_with = Conditions::schema)]
         conditions: Conditions,
+        #[schema(schema_with = text::operations_or_null)]
+        operations: Option<Vec<String>>,
+        #[schema(schema_with = Variables::schema)]
+        variables: Option<Variables>,
+        #[schema(schema_with = text::token_addresses_or_null)]
+        allowed_ip_addresses: Option<String>,
+        #[schema(schema_with = NoUses::schema)]
+        max_uses: Option<NoUses>,
+        revision: Option<Revision>,
     }
 }
 
@@ -64,6 +75,25 @@ struct TrustedIssuer {
     /// When a token of it was last exchanged.
     #[schema(required, format = DateTime, examples("2026-08-27T12:00:00.000Z"))]
     last_used_at: Option<String>,
+    /// The operations that its tokens may run, where they may not run all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false, examples("triggerBuild"))]
+    operations: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(required = false, schema_with = restrictions::Told::schema)]
+    variables: BTreeMap<String, restrictions::Told>,
+    /// From where its tokens may be asked for and used, where that is less than the portal's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, examples("192.0.2.1/32 198.51.100.0/24"))]
+    allowed_ip_addresses: Option<String>,
+    /// Which revisions its tokens may run, where they may do less than the portal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    revision: Option<Revision>,
+    /// The one that they may run, where it is pinned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, examples(3))]
+    pinned_revision: Option<u64>,
 }
 
 /// What must be true of a token's claims, as an object of claims and patterns.
@@ -102,6 +132,8 @@ impl Serialize for Conditions {
 
 impl From<v1::TrustedIssuer> for TrustedIssuer {
     fn from(issuer: v1::TrustedIssuer) -> Self {
+        let revision = issuer.restrictions.as_ref().map(|restrictions| restrictions.revision().into());
+        let restrictions = issuer.restrictions.unwrap_or_default();
         Self {
             uuid: issuer.uuid,
             description: issuer.description,
@@ -111,6 +143,11 @@ impl From<v1::TrustedIssuer> for TrustedIssuer {
             created_at: time(issuer.created_at),
             created_by: issuer.created_by.map(User::from),
             last_used_at: time(issuer.last_used_at),
+            operations: restrictions.operations,
+            variables: restrictions::told(restrictions.variables),
+            allowed_ip_addresses: restrictions.allowed_ip_addresses,
+            revision,
+            pinned_revision: restrictions.pinned_revision,
         }
     }
 }
@@ -151,6 +188,12 @@ async fn create(asked: Asked, sent: NewTrustedIssuer) -> Answered {
         issuer: sent.issuer,
         audience: sent.audience,
         conditions: sent.conditions.0,
+        restrictions: restrictions::restrictions(
+            sent.operations,
+            sent.variables,
+            sent.allowed_ip_addresses,
+            (sent.max_uses.map(u32::from), sent.revision),
+        ),
     };
     let created = answered(asked.registry().create_trusted_issuer(asked.message(request))).await?;
     let issuer = present(created.trusted_issuer)?;

@@ -14,6 +14,7 @@ mod invocation;
 mod limits;
 mod members;
 mod narrowed;
+mod narrowing;
 mod openapi;
 mod quotas;
 mod rates;

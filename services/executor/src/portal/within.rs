@@ -67,10 +67,10 @@ impl Portal {
         let declares = |prepared: &Prepared, name: &str| {
             prepared.operation.variables.iter().any(|variable| variable.name == name)
         };
-        let may_run = |other: &&Prepared| checks.operations().is_none_or(|allowed| is_among(allowed, other));
         for name in checks.variables() {
+            let may_declare = |other: &&Prepared| checks.may_declare(other.operation.name.as_deref(), name);
             let declared = declares(prepared, name)
-                || self.operations.iter().filter(may_run).any(|other| declares(other, name));
+                || self.operations.iter().filter(may_declare).any(|other| declares(other, name));
             if !declared {
                 let message = format!(
                     "the token was made for a document that declares `${name}`, and this one does not"

@@ -1,6 +1,6 @@
 //! Restrictions ready to be kept to by calls: what is fixed is put in, what is checked is checked as it is sent.
 
-use super::{InvalidRestrictions, Narrowing, Restrictions, Rule, schema, value};
+use super::{InvalidRestrictions, Restrictions, Rule, schema, value};
 use crate::{
     Fault, Reason,
     document::{Operation, Variable},
@@ -9,7 +9,7 @@ use crate::{
     portal::ExtraVariables,
     variables::{Coerced, coerce},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most bytes of values that one call can have checked; with the limits of schemas, what a call can cost.
 const MAX_CHECKED_BYTES: usize = 16 << 10;
@@ -18,6 +18,7 @@ const MAX_CHECKED_BYTES: usize = 16 << 10;
 #[derive(Debug)]
 pub struct Checks {
     operations: Option<BTreeSet<String>>,
+    declared_by: BTreeMap<String, BTreeSet<String>>,
     fixed: Vec<(String, String)>,
     checked: Vec<(String, Vec<schema::Schema>)>,
 }
@@ -31,18 +32,19 @@ impl Restrictions {
     pub fn compile(&self) -> Result<Checks, InvalidRestrictions> {
         let (mut fixed, mut checked, mut patterns) = (Vec::new(), Vec::new(), schema::MAX_PATTERNS);
         for (name, narrowing) in &self.variables {
-            match narrowing {
-                Narrowing::Fixed(value) => fixed.push((name.clone(), value.clone())),
-                Narrowing::Checked(texts) => {
-                    let read = |text: &String| schema::Schema::parse(text, &mut patterns);
-                    let schemas = texts.iter().map(read).collect::<Result<_, _>>();
-                    let schemas = schemas
-                        .map_err(|problem| InvalidRestrictions::Schema { name: name.clone(), problem })?;
-                    checked.push((name.clone(), schemas));
-                }
+            if let Some(value) = narrowing.fixed() {
+                fixed.push((name.clone(), value.to_owned()));
+            }
+            let read = |text: &String| schema::Schema::parse(text, &mut patterns);
+            let schemas = narrowing.schemas().iter().map(read).collect::<Result<Vec<_>, _>>();
+            let schemas =
+                schemas.map_err(|problem| InvalidRestrictions::Schema { name: name.clone(), problem })?;
+            if narrowing.fixed().is_none() || !schemas.is_empty() {
+                checked.push((name.clone(), schemas));
             }
         }
-        Ok(Checks { operations: self.operations.clone(), fixed, checked })
+        let (operations, declared_by) = (self.operations.clone(), self.declared_by.clone());
+        Ok(Checks { operations, declared_by, fixed, checked })
     }
 }
 
@@ -50,6 +52,17 @@ impl Checks {
     /// The operations that may be run; nothing for all.
     pub fn operations(&self) -> Option<&BTreeSet<String>> {
         self.operations.as_ref()
+    }
+
+    /// Whether an operation may be the one that declares a variable which is fixed or checked.
+    ///
+    /// Most are to be declared by an operation that may be run.
+    pub fn may_declare(&self, operation: Option<&str>, variable: &str) -> bool {
+        let among = |names: &BTreeSet<String>| operation.is_some_and(|name| names.contains(name));
+        match self.declared_by.get(variable) {
+            Some(names) => names.is_empty() || among(names),
+            None => self.operations.as_ref().is_none_or(among),
+        }
     }
 
     /// The variables that are fixed or checked.

@@ -1,6 +1,6 @@
 //! Whether restrictions fit the operations that they are laid upon, when a token is made.
 
-use super::{Narrowing, Restrictions};
+use super::Restrictions;
 use crate::{
     document::{Operation, Variable},
     portal::ExtraVariables,
@@ -33,7 +33,7 @@ impl Restrictions {
             if declared.is_empty() {
                 misfits.push(format!("variables.{name} is declared by no operation that the token may run"));
             }
-            if let Narrowing::Fixed(value) = narrowing {
+            if let Some(value) = narrowing.fixed() {
                 let problem = declared.iter().find_map(|variable| misfit(variable, value));
                 misfits.extend(problem.map(|problem| format!("variables.{name}.fixed: {problem}")));
             }

@@ -1,6 +1,6 @@
 //! Flags of `portals issuer`.
 
-use super::manage::Server;
+use super::{manage::Server, restrictions::Rules};
 use clap::{Args, Subcommand};
 
 /// `portals issuer`.
@@ -36,6 +36,8 @@ pub(crate) enum IssuerAction {
         /// What it is for
         #[arg(long, value_name = "TEXT")]
         description: Option<String>,
+        #[command(flatten)]
+        rules: Rules,
     },
     /// Lists the issuers that a portal trusts
     List {

@@ -2,6 +2,7 @@
 
 use super::{
     given::{self, Given},
+    restrictions::Restrictions,
     secret::Exchange,
 };
 use crate::{cli::serve::UpstreamToken, config};
@@ -281,29 +282,6 @@ pub(crate) enum AuditAction {
         #[arg(long, value_name = "HASH")]
         head: Option<String>,
     },
-}
-
-/// What a token is to do less than its portal.
-#[derive(Args, Debug)]
-pub(crate) struct Restrictions {
-    /// An operation that it may run, and no other; may be given several times [default: all]
-    #[arg(long = "operation", value_name = "NAME")]
-    pub(crate) operations: Vec<String>,
-    /// A variable that callers can neither send nor override: NAME=TEXT, or NAME:=JSON; may be given several times
-    #[arg(long = "fix", value_name = "NAME=TEXT")]
-    pub(crate) fixed: Vec<String>,
-    /// A variable whose value must be valid against a JSON Schema: NAME=SCHEMA; may be given several times
-    #[arg(long = "check", value_name = "NAME=SCHEMA")]
-    pub(crate) checked: Vec<String>,
-    /// From where it may be called, within the portal's own: addresses and CIDR ranges, separated by spaces
-    #[arg(long, value_name = "ADDRESSES")]
-    pub(crate) allowed_ip_addresses: Option<String>,
-    /// How many calls it is good for [default: as many as one likes]
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) max_uses: Option<u32>,
-    /// Keeps it to the revision of the document that is live now
-    #[arg(long)]
-    pub(crate) pin: bool,
 }
 
 /// `portals invoke`.

@@ -3,6 +3,7 @@
 use super::{
     given::{self, Given},
     manage::Server,
+    restrictions::{Restrictions, Rules},
 };
 use clap::{Args, Subcommand};
 use model::Secret;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 /// `portals secret`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  portals secret create my-organization trigger-main-build --description ci\n  portals secret revoke my-organization trigger-main-build 0190d3f2-…"
+    after_help = "Examples:\n  portals secret create my-organization trigger-main-build --description ci\n  portals secret create my-organization trigger-main-build --fix pipelineID=UGlwZWxpbmUtLS0x\n  portals secret revoke my-organization trigger-main-build 0190d3f2-…"
 )]
 pub(crate) struct PortalSecret {
     #[command(flatten)]
@@ -35,6 +36,8 @@ pub(crate) enum SecretAction {
         /// When it ends, and with it its tokens, such as 2027-01-31T12:00:00Z [default: never]
         #[arg(long, value_name = "TIME")]
         expires_at: Option<String>,
+        #[command(flatten)]
+        rules: Rules,
     },
     /// Lists the secrets of a portal, without the secrets themselves
     List {
@@ -74,4 +77,6 @@ pub(crate) struct Exchange {
     /// How many minutes the token is to last, 1 to 60 [default: 60]
     #[arg(long, value_name = "MINUTES")]
     pub(crate) expires_in: Option<u32>,
+    #[command(flatten)]
+    pub(crate) restrictions: Restrictions,
 }

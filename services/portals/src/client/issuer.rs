@@ -1,12 +1,18 @@
 //! `portals issuer`: whose JWTs a portal takes.
 
-use super::{api::Api, output, segment};
+use super::{
+    api::Api,
+    output,
+    restrictions::{self, Restrictions},
+    segment,
+};
 use crate::{
     cli::issuer::{Issuer, IssuerAction},
     exit::Failure,
 };
 use http::Method;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 const COLUMNS: [&str; 5] = ["uuid", "issuer", "audience", "conditions", "last_used_at"];
 
@@ -15,14 +21,18 @@ pub(crate) fn run(command: Issuer) -> Result<(), Failure> {
     let api = Api::new(command.server)?;
     super::run(async move {
         match command.action {
-            IssuerAction::Trust { organization, portal, issuer, audience, conditions, description } => {
-                let body = json!({
-                    "issuer": issuer,
-                    "audience": audience,
-                    "conditions": read(&conditions)?,
-                    "description": description,
-                });
-                let path = path(&organization, &portal)?;
+            IssuerAction::Trust {
+                organization,
+                portal,
+                issuer,
+                audience,
+                conditions,
+                description,
+                rules,
+            } => {
+                let (conditions, restrictions) = (read(&conditions)?, rules.try_into()?);
+                let body = New { issuer, audience, conditions, description, restrictions };
+                let (path, body) = (path(&organization, &portal)?, restrictions::body(&body)?);
                 output::show(&api, &api.manage(Method::POST, &path, &[], Some(&body)).await?)
             }
             IssuerAction::List { organization, portal } => {
@@ -36,6 +46,17 @@ pub(crate) fn run(command: Issuer) -> Result<(), Failure> {
             }
         }
     })
+}
+
+/// Whom to trust; what is not given is left out.
+#[derive(Serialize)]
+struct New {
+    issuer: String,
+    audience: String,
+    conditions: Map<String, Value>,
+    description: Option<String>,
+    #[serde(flatten)]
+    restrictions: Restrictions,
 }
 
 fn path(organization: &str, portal: &str) -> Result<String, Failure> {

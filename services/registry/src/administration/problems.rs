@@ -68,16 +68,18 @@ impl Problems {
     /// # Errors
     ///
     /// VALIDATION_FAILED with all that is wrong, up to a bound.
-    pub(crate) fn verdict(mut self) -> Result<(), Fault> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
+    pub(crate) fn verdict(self) -> Result<(), Fault> {
+        self.told().map_or(Ok(()), |told| Err(invalid(told)))
+    }
+
+    /// All that is wrong, up to a bound; nothing where nothing is.
+    pub(crate) fn told(mut self) -> Option<String> {
         let more = self.0.len().saturating_sub(MAX_TOLD);
         self.0.truncate(MAX_TOLD);
         if more > 0 {
             self.0.push(format!("and {more} more"));
         }
-        Err(Fault::new(Reason::ValidationFailed, format!("Validation failed: {}", self.0.join(", "))))
+        (!self.0.is_empty()).then(|| self.0.join(", "))
     }
 }
 

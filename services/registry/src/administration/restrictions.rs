@@ -1,31 +1,32 @@
-//! What a token is to do less than its portal: read from messages, held against the portal's document, told again.
+//! What a token, or what is exchanged for one, is to do less than its portal: read from messages, held against the portal's document, told again.
 
 use super::problems::Problems;
 use crate::record::{self, Document, Portal};
 use model::{
-    Fault, Restrictions,
+    Fault, Reason, Restrictions,
     document::Operation,
-    restriction::{Narrowing, Parts},
+    restriction::{Narrowing, Parts, Widening},
 };
 use proto::{
     grant::OperationClaim,
     registry::v1::{self, TokenRevision},
 };
+use serde_json::{Value, json};
 
 /// The most calls that a token can be good for where they are counted.
 const MAX_USES: u32 = 1_000_000_000;
 
 /// Restrictions as they were asked for; a pinned revision is known when the token is made.
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     restrictions: Restrictions,
-    pin: bool,
+    revision: TokenRevision,
 }
 
 impl Wanted {
     /// Reads what was asked for, or notes what is wrong with it.
-    pub(super) fn read(problems: &mut Problems, asked: Option<v1::Restrictions>) -> Self {
+    pub(crate) fn read(problems: &mut Problems, asked: Option<v1::Restrictions>) -> Self {
         let asked = asked.unwrap_or_default();
-        let pin = asked.revision() == TokenRevision::Pin;
+        let revision = asked.revision();
         let operations = Some(asked.operations).filter(|names| !names.is_empty());
         let mut variables = Vec::with_capacity(asked.variables.len());
         for v1::VariableRestriction { name, fixed_json, schemas_json } in asked.variables {
@@ -41,7 +42,7 @@ impl Wanted {
         if max_uses.is_some_and(|most| most > MAX_USES) {
             problems.add(format!("max_uses must be at most {MAX_USES}"));
         }
-        let parts = Parts { operations, variables, allowed_ip_addresses, max_uses, revision: None };
+        let parts = Parts { operations, variables, allowed_ip_addresses, max_uses, ..Parts::default() };
         let restrictions = match Restrictions::parse(parts) {
             Ok(restrictions) => restrictions,
             Err(error) => {
@@ -49,23 +50,91 @@ impl Wanted {
                 Restrictions::default()
             }
         };
-        Self { restrictions, pin }
+        Self { restrictions, revision }
     }
 
-    /// The restrictions of a token that is made for `portal` with its live `document`; nothing where there are none.
-    pub(super) fn of(&self, portal: &Portal, document: Document) -> Result<Option<Restrictions>, Fault> {
-        let claims = document.into_claim().operations;
-        let operations: Result<Vec<Operation>, _> =
-            claims.into_iter().map(OperationClaim::try_into).collect();
+    /// Whether nothing was asked for.
+    pub(crate) fn is_none(&self) -> bool {
+        self.restrictions.is_none() && self.revision == TokenRevision::Unspecified
+    }
+
+    /// The same for what is exchanged for tokens, as often as its holder likes: of that, no uses are counted.
+    pub(super) fn read_of_tokens(problems: &mut Problems, asked: Option<v1::Restrictions>) -> Self {
+        if asked.as_ref().is_some_and(|asked| asked.max_uses.is_some()) {
+            problems.add(
+                "max_uses must be asked for with each exchange: nothing bounds how many tokens are made",
+            );
+        }
+        Self::read(problems, asked)
+    }
+
+    /// The restrictions of what is made for `portal` with its live `document`; nothing where there are none.
+    ///
+    /// # Errors
+    ///
+    /// VALIDATION_FAILED where they do not fit the document.
+    pub(super) fn of(
+        &self,
+        portal: &Portal,
+        document: Document,
+    ) -> Result<Option<record::Restrictions>, Fault> {
         let mut problems = Problems::default();
-        for misfit in self.restrictions.misfits(&operations.map_err(Fault::internal)?) {
+        for misfit in self.restrictions.misfits(&operations(document)?) {
             problems.add(misfit);
         }
         problems.verdict()?;
-        let restrictions = self.restrictions.clone();
-        let restrictions =
-            if self.pin { restrictions.pinned(portal.document_revision) } else { restrictions };
-        Ok((!restrictions.is_none()).then_some(restrictions))
+        Ok(self.written(self.restrictions.clone(), portal))
+    }
+
+    /// The restrictions of a token of `portal` that is made for whoever holds what is restricted by `held`: these and
+    /// what was asked for; nothing where there are none.
+    ///
+    /// `document` is the one that the token may run, or that is live.
+    ///
+    /// # Errors
+    ///
+    /// BAD_REQUEST where more is asked for than is held, or what does not fit the document.
+    pub(crate) fn within(
+        &self,
+        held: &Restrictions,
+        portal: &Portal,
+        document: Document,
+    ) -> Result<Option<record::Restrictions>, Fault> {
+        let bad = |problem: String| Fault::new(Reason::BadRequest, problem);
+        if let (Some(pinned), TokenRevision::Follow) = (held.revision(), self.revision) {
+            return Err(bad(Widening::Revision(pinned).to_string()));
+        }
+        let runs = |operation: &Operation| held.allow_operation(operation.name.as_deref());
+        let operations: Vec<_> = operations(document)?.into_iter().filter(runs).collect();
+        let narrowed = held.narrowed_by(&self.restrictions, &operations);
+        let narrowed = narrowed.map_err(|widening| bad(widening.to_string()))?;
+        let mut problems = Problems::default();
+        for misfit in self.restrictions.misfits(&operations) {
+            problems.add(misfit);
+        }
+        problems.told().map_or(Ok(()), |told| Err(bad(told)))?;
+        Ok(self.written(narrowed, portal))
+    }
+
+    fn written(&self, restrictions: Restrictions, portal: &Portal) -> Option<record::Restrictions> {
+        let restrictions = match self.revision {
+            TokenRevision::Pin => restrictions.pinned(portal.document_revision),
+            TokenRevision::Follow | TokenRevision::Unspecified => restrictions,
+        };
+        (!restrictions.is_none()).then(|| record::Restrictions::from(&restrictions))
+    }
+}
+
+/// The operations of a document that was read from the store.
+fn operations(document: Document) -> Result<Vec<Operation>, Fault> {
+    let claims = document.into_claim().operations;
+    claims.into_iter().map(OperationClaim::try_into).collect::<Result<_, _>>().map_err(Fault::internal)
+}
+
+/// Puts restrictions among what the audit keeps, where there are any.
+pub(crate) fn audit(data: &mut Value, restrictions: Option<&record::Restrictions>) {
+    if let (Some(restrictions), Some(data)) = (restrictions, data.as_object_mut()) {
+        data.insert("restrictions".to_owned(), json!(restrictions));
     }
 }
 

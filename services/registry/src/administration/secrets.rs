@@ -3,6 +3,7 @@
 use super::{
     Administration,
     problems::{Problems, invalid},
+    restrictions::{Wanted, audit},
     wire,
 };
 use crate::{
@@ -50,10 +51,12 @@ impl Administration<'_> {
         problems.check_description(request.description.as_deref());
         let now = SystemTime::now();
         let expires_at = problems.read_end(request.expires_at, now);
+        let wanted = Wanted::read_of_tokens(&mut problems, request.restrictions);
         problems.verdict()?;
         let plan = || {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
             let portal = self.portal(&request.organization, &request.portal)?;
+            let restrictions = wanted.of(&portal, self.catalog.document(&portal)?)?;
             let listed = self.catalog.secrets(portal.uuid, MAX_SECRETS)?;
             let (expired, live): (Vec<_>, Vec<_>) =
                 listed.into_iter().partition(|secret| secret.has_expired(now));
@@ -75,13 +78,15 @@ impl Administration<'_> {
                 created_at_ms: now.into(),
                 expires_at_ms: expires_at,
                 created_by: caller.user_uuid(),
+                restrictions,
             };
             draft.put(table::secret(&fingerprint), &secret);
             draft.put(table::secret_order(portal.uuid, secret.uuid), &Mark { fingerprint });
-            let data = json!({
+            let mut data = json!({
                 "portal": {"uuid": portal.uuid, "slug": portal.slug},
                 "expires_at": expires_at.and_then(|at| time::text(at.into())),
             });
+            audit(&mut data, secret.restrictions.as_ref());
             let happening = Happening {
                 r#type: "PORTAL_SECRET_CREATED",
                 subject: "portal_secret",

@@ -3,7 +3,7 @@
 use super::{
     Administration,
     problems::{Problems, invalid},
-    restrictions::Wanted,
+    restrictions::{Wanted, audit},
     upstream::{check_rate_limit, own_rate_limit},
     wire,
 };
@@ -114,7 +114,7 @@ impl Administration<'_> {
             let new = New {
                 description: request.description.clone(),
                 expires_at,
-                restrictions: restrictions.as_ref().map(Restrictions::from),
+                restrictions,
                 rate_limit_per_minute: request.rate_limit_per_minute.and_then(own_rate_limit),
                 created_by: caller.user_uuid(),
             };
@@ -124,11 +124,9 @@ impl Administration<'_> {
                 "kind": token.kind,
                 "expires_at": expires_at.and_then(|at| time::text(at.into())),
             });
-            if let Some(data) = data.as_object_mut() {
-                let restrictions = token.restrictions.as_ref().map(|rules| ("restrictions", json!(rules)));
-                let limit = token.rate_limit_per_minute.map(|limit| ("rate_limit_per_minute", json!(limit)));
-                let more = restrictions.into_iter().chain(limit);
-                data.extend(more.map(|(property, value)| (property.to_owned(), value)));
+            audit(&mut data, token.restrictions.as_ref());
+            if let (Some(limit), Some(data)) = (token.rate_limit_per_minute, data.as_object_mut()) {
+                data.insert("rate_limit_per_minute".to_owned(), json!(limit));
             }
             let happening = Happening {
                 r#type: "PORTAL_TOKEN_CREATED",

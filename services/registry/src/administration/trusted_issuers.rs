@@ -3,6 +3,7 @@
 use super::{
     Administration,
     problems::{Problems, invalid},
+    restrictions::{Wanted, audit},
     wire,
 };
 use crate::{
@@ -48,7 +49,7 @@ impl Administration<'_> {
         request: v1::CreateTrustedIssuerRequest,
     ) -> Result<v1::TrustedIssuer, Fault> {
         self.portal(&request.organization, &request.portal)?;
-        let conditions = read(&request)?;
+        let (conditions, wanted) = read(&request)?;
         let now = Moment::now();
         let plan = || {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
@@ -59,6 +60,7 @@ impl Administration<'_> {
                     "the portal trusts {MAX_TRUSTED_ISSUERS} issuers, which is the most: delete one first"
                 )));
             }
+            let restrictions = wanted.of(&portal, self.catalog.document(&portal)?)?;
             let issuer = TrustedIssuer {
                 uuid: Uuid::now_v7(),
                 organization: portal.organization,
@@ -69,18 +71,21 @@ impl Administration<'_> {
                 conditions: conditions.clone(),
                 created_at_ms: now,
                 created_by: caller.user_uuid(),
+                restrictions,
             };
             draft.put(table::trusted_issuer(portal.uuid, issuer.uuid), &issuer);
+            let mut data = json!({
+                "portal": {"uuid": portal.uuid, "slug": portal.slug},
+                "audience": issuer.audience,
+                "conditions": issuer.conditions,
+            });
+            audit(&mut data, issuer.restrictions.as_ref());
             let happening = Happening {
                 r#type: "PORTAL_TRUSTED_ISSUER_CREATED",
                 subject: "trusted_issuer",
                 uuid: issuer.uuid,
                 name: &issuer.issuer,
-                data: json!({
-                    "portal": {"uuid": portal.uuid, "slug": portal.slug},
-                    "audience": issuer.audience,
-                    "conditions": issuer.conditions,
-                }),
+                data,
             };
             let write = draft.record(caller, now, happening);
             Ok(Plan::Write(write, issuer))
@@ -120,8 +125,8 @@ impl Administration<'_> {
     }
 }
 
-/// Checks what is asked for; the conditions by their claims.
-fn read(request: &v1::CreateTrustedIssuerRequest) -> Result<BTreeMap<String, String>, Fault> {
+/// Checks what is asked for: the conditions by their claims, and what tokens are to do less.
+fn read(request: &v1::CreateTrustedIssuerRequest) -> Result<(BTreeMap<String, String>, Wanted), Fault> {
     let mut problems = Problems::default();
     problems.check_description(request.description.as_deref());
     if let Err(expected) = check_issuer(&request.issuer) {
@@ -144,6 +149,7 @@ fn read(request: &v1::CreateTrustedIssuerRequest) -> Result<BTreeMap<String, Str
             problems.add(format!("conditions: `{claim}` must stand once"));
         }
     }
+    let wanted = Wanted::read_of_tokens(&mut problems, request.restrictions.clone());
     problems.verdict()?;
-    Ok(conditions)
+    Ok((conditions, wanted))
 }

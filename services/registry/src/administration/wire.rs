@@ -107,6 +107,7 @@ pub(crate) fn secret(
         created_by,
         expires_at: secret.expires_at_ms.map(|at| time::write(at.into())),
         last_used_at: last_used_at.map(|at| time::write(at.into())),
+        restrictions: secret.restrictions.map(restrictions::told),
     }
 }
 
@@ -126,6 +127,7 @@ pub(crate) fn trusted_issuer(
         created_at: Some(time::write(issuer.created_at_ms.into())),
         created_by,
         last_used_at: last_used_at.map(|at| time::write(at.into())),
+        restrictions: issuer.restrictions.map(restrictions::told),
     }
 }
 

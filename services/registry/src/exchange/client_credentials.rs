@@ -3,6 +3,7 @@
 use super::{
     Exchange, Refused, Wanted,
     mint::{self, Minted, Order},
+    narrow,
 };
 use crate::{
     caller::Origin,
@@ -30,7 +31,7 @@ impl Exchange<'_> {
     ///
     /// # Errors
     ///
-    /// BAD_REQUEST for a time out of range, INVALID_CLIENT, IP_NOT_ALLOWED, RATE_LIMITED.
+    /// BAD_REQUEST for a time out of range and for restrictions that are not within the secret's, INVALID_CLIENT, IP_NOT_ALLOWED, RATE_LIMITED.
     pub(super) async fn client_credentials(
         self,
         wanted: Wanted<'_>,
@@ -41,6 +42,7 @@ impl Exchange<'_> {
         let now = SystemTime::now();
         // Before it is anybody's turn: a stranger keeps nobody waiting.
         let Held { organization, secret, .. } = self.held(wanted, held, &fingerprint, now)?;
+        let narrowing = narrow::read(wanted.restrictions)?;
         let actor = Actor {
             r#type: ActorKind::PortalSecret,
             uuid: secret.uuid,
@@ -51,9 +53,15 @@ impl Exchange<'_> {
             // Again, now that a revocation in between would be noticed.
             let Held { portal, secret, .. } = self.held(wanted, held, &fingerprint, now)?;
             check_address(&portal, wanted.origin)?;
+            narrow::check_address(secret.restrictions.as_ref(), wanted.origin)?;
+            let held = secret.restrictions.as_ref();
+            let restrictions = narrow::within(self.catalog, &portal, held, &narrowing)?;
             let author = Author { actor: actor.clone(), origin: wanted.origin.clone() };
-            let order =
-                Order { secret: Some(&secret), ..Order::new(&portal, TokenKind::Ephemeral, life, author) };
+            let order = Order {
+                secret: Some(&secret),
+                restrictions,
+                ..Order::new(&portal, TokenKind::Ephemeral, life, author)
+            };
             let (write, bearer, minted) = mint::mint(self.catalog, draft, order, now)?;
             Ok(Plan::Write(write, (bearer, minted)))
         };

@@ -4,6 +4,7 @@ use super::{
     Exchange, Refused, Wanted,
     client_credentials::check_address,
     mint::{self, Minted, Order},
+    narrow,
 };
 use crate::{
     caller::Origin,
@@ -39,7 +40,8 @@ impl Exchange<'_> {
     ///
     /// # Errors
     ///
-    /// BAD_REQUEST for a time out of range, IP_NOT_ALLOWED, RATE_LIMITED, and what [`crate::codes::Codes::spend`] says.
+    /// BAD_REQUEST for a time out of range and for restrictions that are not within what was approved, IP_NOT_ALLOWED,
+    /// RATE_LIMITED, and what [`crate::codes::Codes::spend`] says.
     pub(super) async fn device_code(
         self,
         wanted: Wanted<'_>,
@@ -64,9 +66,11 @@ impl Exchange<'_> {
             let (_, portal) = self.asked_portal(&asked)?;
             let member = self.member(&portal, &spent.approval)?;
             let document_revision = Some(spent.approval.document_revision);
+            let approved = Restrictions { document_revision, ..Restrictions::default() };
+            let narrowing = narrow::read(wanted.restrictions)?;
             let order = Order {
                 member: Some(member),
-                restrictions: Some(Restrictions { document_revision, ..Restrictions::default() }),
+                restrictions: narrow::within(self.catalog, &portal, Some(&approved), &narrowing)?,
                 ..Order::new(&portal, TokenKind::User, life, author.clone())
             };
             let (write, bearer, minted) = mint::mint(self.catalog, draft, order, now)?;

@@ -4,6 +4,7 @@ use super::{
     Exchange, Refused, Wanted,
     client_credentials::check_address,
     mint::{self, Minted, Order},
+    narrow,
 };
 use crate::{
     administration::MAX_TRUSTED_ISSUERS,
@@ -27,7 +28,7 @@ impl Exchange<'_> {
     ///
     /// # Errors
     ///
-    /// BAD_REQUEST for a time out of range, INVALID_GRANT, which says what does not hold, IP_NOT_ALLOWED, RATE_LIMITED,
+    /// BAD_REQUEST for a time out of range and for restrictions that are not within the trust's, INVALID_GRANT, which says what does not hold, IP_NOT_ALLOWED, RATE_LIMITED,
     /// REGISTRY_UNAVAILABLE where the issuer's keys cannot be read.
     pub(super) async fn identity_token(
         self,
@@ -44,6 +45,7 @@ impl Exchange<'_> {
         let verified = identity::verify(self.issuers, &held.token, &trusts, now).await;
         let (issuer, subject) = verified.map_err(refused)?;
         let (issuer, name) = (*issuer, subject.unwrap_or_default());
+        let narrowing = narrow::read(wanted.restrictions)?;
         let actor = Actor { r#type: ActorKind::Workload, uuid: issuer, name };
         let plan = || {
             let draft = Draft::of(self.catalog, wanted.organization).map_err(gone)?;
@@ -52,10 +54,16 @@ impl Exchange<'_> {
             if self.catalog.has_ended(Mortal::TrustedIssuer, issuer)? {
                 return Err(refused(identity::Refused::Issuer));
             }
+            let trusted = self.catalog.trusted_issuers(portal.uuid, MAX_TRUSTED_ISSUERS)?;
+            let trusted = trusted.into_iter().find(|trusted| trusted.uuid == issuer);
+            let held = trusted.ok_or_else(|| refused(identity::Refused::Issuer))?.restrictions;
             check_address(&portal, wanted.origin)?;
+            narrow::check_address(held.as_ref(), wanted.origin)?;
+            let restrictions = narrow::within(self.catalog, &portal, held.as_ref(), &narrowing)?;
             let author = Author { actor: actor.clone(), origin: wanted.origin.clone() };
             let order = Order {
                 trusted_issuer: Some(issuer),
+                restrictions,
                 ..Order::new(&portal, TokenKind::Ephemeral, life, author)
             };
             let (write, bearer, minted) = mint::mint(self.catalog, draft, order, now)?;

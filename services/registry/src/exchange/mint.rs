@@ -1,6 +1,7 @@
 //! Makes a token that ends by itself, within a change.
 
 use crate::{
+    administration::restrictions::audit,
     catalog::Catalog,
     change::{Author, Draft, Happening, Write},
     record::{Ending, Mark, Moment, Portal, PortalSecret, Restrictions, Token, TokenKind, TokenMember},
@@ -104,13 +105,14 @@ pub(super) fn mint(
     draft.put(table::ephemeral_order(portal.uuid, token.uuid), &Mark { fingerprint });
     let ending = Ending { portal: portal.uuid, fingerprint };
     draft.put(table::ending(expires_at.into(), token.uuid), &ending);
-    let data = json!({
+    let mut data = json!({
         "portal": {"uuid": portal.uuid, "slug": portal.slug},
         "kind": kind,
         "secret": token.secret,
         "trusted_issuer": token.trusted_issuer,
         "expires_at": time::text(expires_at),
     });
+    audit(&mut data, token.restrictions.as_ref());
     let happening = Happening {
         r#type: "PORTAL_TOKEN_CREATED",
         subject: "portal_token",

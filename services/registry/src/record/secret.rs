@@ -1,6 +1,6 @@
 //! Secrets of portals as they lie in the store; that one was revoked lies beside it.
 
-use super::Moment;
+use super::{Moment, Restrictions};
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 use uuid::Uuid;
@@ -17,6 +17,9 @@ pub(crate) struct PortalSecret {
     /// The user who made it, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) created_by: Option<Uuid>,
+    /// What its tokens may do less than their portal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) restrictions: Option<Restrictions>,
 }
 
 impl PortalSecret {

@@ -1,6 +1,6 @@
 //! Issuers that portals trust, as they lie in the store; that a trust has ended lies beside it.
 
-use super::Moment;
+use super::{Moment, Restrictions};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -20,4 +20,7 @@ pub(crate) struct TrustedIssuer {
     /// The user who made it, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) created_by: Option<Uuid>,
+    /// What its tokens may do less than their portal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) restrictions: Option<Restrictions>,
 }

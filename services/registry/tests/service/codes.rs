@@ -105,11 +105,21 @@ async fn poll_with(
     device: v1::DeviceCode,
     minutes: Option<u32>,
 ) -> Result<v1::ExchangeTokenResponse, Fault> {
+    poll_within(desk, device, minutes, None).await
+}
+
+async fn poll_within(
+    desk: &Desk,
+    device: v1::DeviceCode,
+    expires_in_minutes: Option<u32>,
+    restrictions: Option<v1::Restrictions>,
+) -> Result<v1::ExchangeTokenResponse, Fault> {
     let request = v1::ExchangeTokenRequest {
         organization: "acme".to_owned(),
         portal: "viewer".to_owned(),
-        expires_in_minutes: minutes,
+        expires_in_minutes,
         grant: Some(Grant::DeviceCode(device)),
+        restrictions,
     };
     desk.exchange_from("198.51.100.1", request).await
 }
@@ -202,6 +212,29 @@ async fn a_token_lasts_as_many_minutes_as_are_asked_for_and_the_code_is_not_spen
 }
 
 #[tokio::test]
+async fn a_token_does_less_than_was_approved_where_that_is_asked_for_and_never_more() {
+    let (desk, ada) = desk().await;
+    let code = code(&desk).await;
+    approve(&desk, &ada.token, &code.code).await.unwrap();
+    let device = || v1::DeviceCode { secret: code.secret.clone(), code: None };
+    let follow = v1::Restrictions { revision: v1::TokenRevision::Follow.into(), ..Default::default() };
+    let nobody = v1::Restrictions { operations: vec!["Nobody".to_owned()], ..Default::default() };
+    for (asked, expected) in
+        [(follow, "revision is 1 already"), (nobody, "the portal has no operation `Nobody`, it has `Viewer`")]
+    {
+        let said = refused(poll_within(&desk, device(), None, Some(asked)).await, Reason::BadRequest);
+        assert!(said.contains(expected), "{said}");
+    }
+    let operations = vec!["Viewer".to_owned()];
+    let asked = v1::Restrictions { operations, max_uses: Some(1), ..Default::default() };
+    // What was refused has not spent the code.
+    let made = poll_within(&desk, device(), None, Some(asked)).await.unwrap();
+    assert!(desk.authorize("acme", "viewer", &made.token).await.unwrap().counts_uses);
+    let restrictions = r#""restrictions":{"document_revision":1,"max_uses":1,"operations":["Viewer"]}"#;
+    assert!(desk.events("acme").await[0].data_json.contains(restrictions));
+}
+
+#[tokio::test]
 async fn a_code_that_is_denied_gives_nothing() {
     let (desk, ada) = desk().await;
     let code = code(&desk).await;
@@ -250,6 +283,7 @@ async fn whoever_holds_the_wrong_half_or_another_portals_gets_nothing_and_is_lis
         portal: "other".to_owned(),
         expires_in_minutes: None,
         grant: Some(Grant::DeviceCode(device(&one.secret, None))),
+        restrictions: None,
     };
     assert_eq!(refused(desk.exchange_from("198.51.100.1", elsewhere).await, Reason::InvalidGrant), UNKNOWN);
     poll(&desk, &one).await.unwrap();

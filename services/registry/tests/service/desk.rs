@@ -249,6 +249,7 @@ pub(crate) fn exchange(
         organization: organization.to_owned(),
         portal: portal.to_owned(),
         expires_in_minutes: None,
+        restrictions: None,
         grant: Some(v1::exchange_token_request::Grant::ClientCredentials(held)),
     }
 }

@@ -59,8 +59,8 @@ async fn a_token_lasts_as_many_minutes_as_are_asked_for_and_no_longer_than_its_s
     let request = v1::CreatePortalSecretRequest {
         organization: "acme".to_owned(),
         portal: "viewer".to_owned(),
-        description: None,
         expires_at: Some(time::write(end)),
+        ..Default::default()
     };
     let short = fault(desk.administration().create_portal_secret(desk.signed(request)).await).unwrap().secret;
     let made = ask(&short, 60).await.unwrap();

@@ -11,6 +11,7 @@ mod durability;
 mod exchange;
 mod members;
 mod narrowed;
+mod narrowed_secrets;
 mod opening;
 mod secrets;
 mod sign_in;

@@ -20,6 +20,7 @@ fn request(expires_at: Option<SystemTime>) -> v1::CreatePortalSecretRequest {
         portal: "viewer".to_owned(),
         description: Some("ci".to_owned()),
         expires_at: expires_at.map(time::write),
+        restrictions: None,
     }
 }
 

@@ -110,6 +110,25 @@ pub(in crate::rest) struct PortalSecret {
     /// When it was last exchanged for a token.
     #[schema(required, format = DateTime, examples("2026-08-27T12:00:00.000Z"))]
     last_used_at: Option<String>,
+    /// The operations that its tokens may run, where they may not run all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false, examples("triggerBuild"))]
+    operations: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(required = false, schema_with = restrictions::Told::schema)]
+    variables: BTreeMap<String, restrictions::Told>,
+    /// From where it and its tokens may be used, where that is less than its portal's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, examples("192.0.2.1/32 198.51.100.0/24"))]
+    allowed_ip_addresses: Option<String>,
+    /// Which revisions its tokens may run, where they may do less than the portal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    revision: Option<Revision>,
+    /// The one that they may run, where it is pinned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, examples(3))]
+    pinned_revision: Option<u64>,
     /// The secret itself, in the answer that made it alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, examples("pts_…"))]
@@ -118,6 +137,8 @@ pub(in crate::rest) struct PortalSecret {
 
 impl PortalSecret {
     pub(in crate::rest) fn new(secret: v1::PortalSecret, itself: Option<String>) -> Self {
+        let revision = secret.restrictions.as_ref().map(|restrictions| restrictions.revision().into());
+        let restrictions = secret.restrictions.unwrap_or_default();
         Self {
             uuid: secret.uuid,
             description: secret.description,
@@ -125,6 +146,11 @@ impl PortalSecret {
             created_by: secret.created_by.map(User::from),
             expires_at: time(secret.expires_at),
             last_used_at: time(secret.last_used_at),
+            operations: restrictions.operations,
+            variables: restrictions::told(restrictions.variables),
+            allowed_ip_addresses: restrictions.allowed_ip_addresses,
+            revision,
+            pinned_revision: restrictions.pinned_revision,
             secret: itself,
         }
     }

@@ -40,6 +40,14 @@ impl Desk {
     }
 
     async fn trust(&self, conditions: &[(&str, &str)]) -> Result<v1::TrustedIssuer, Fault> {
+        self.trust_within(conditions, None).await
+    }
+
+    async fn trust_within(
+        &self,
+        conditions: &[(&str, &str)],
+        restrictions: Option<v1::Restrictions>,
+    ) -> Result<v1::TrustedIssuer, Fault> {
         let condition = |(claim, pattern): &(&str, &str)| v1::ClaimCondition {
             claim: (*claim).to_owned(),
             pattern: (*pattern).to_owned(),
@@ -50,6 +58,7 @@ impl Desk {
             issuer: ISSUER.to_owned(),
             audience: "portals".to_owned(),
             conditions: conditions.iter().map(condition).collect(),
+            restrictions,
             ..Default::default()
         };
         self.registry.administration().create_trusted_issuer(&operator(), request).await
@@ -70,11 +79,21 @@ impl Desk {
 
     /// Each try comes from somewhere else: this is not about guessing.
     async fn exchange(&self, portal: &str, token: &str) -> Result<String, Fault> {
+        self.exchange_within(portal, token, None).await
+    }
+
+    async fn exchange_within(
+        &self,
+        portal: &str,
+        token: &str,
+        restrictions: Option<v1::Restrictions>,
+    ) -> Result<String, Fault> {
         let mut request = tonic::Request::new(ExchangeTokenRequest {
             organization: "acme".to_owned(),
             portal: portal.to_owned(),
             expires_in_minutes: Some(5),
             grant: Some(Grant::IdentityToken(IdentityToken { token: token.to_owned() })),
+            restrictions,
         });
         let address = format!("2001:db8:0:{:x}::1", self.tries.fetch_add(1, Ordering::Relaxed));
         request.metadata_mut().insert("portals-client-address", address.parse().unwrap());
@@ -199,4 +218,52 @@ async fn the_audit_says_for_whom_a_token_was_made() {
     );
     let data: serde_json::Value = serde_json::from_str(&newest.data_json).unwrap();
     assert_eq!(data["trusted_issuer"], json!(trusted.uuid));
+}
+
+#[tokio::test]
+async fn what_an_issuer_leads_to_is_within_what_was_said_when_it_was_trusted() {
+    let desk = Desk::open().await;
+    let fixed = |name: &str, value: &str| v1::VariableRestriction {
+        name: name.to_owned(),
+        fixed_json: Some(value.to_owned()),
+        schemas_json: Vec::new(),
+    };
+    let publish = v1::UpdatePortalRequest {
+        organization: "acme".to_owned(),
+        portal: "viewer".to_owned(),
+        query: Some("query Viewer($id: ID!) { viewer(id: $id) }".to_owned()),
+        ..Default::default()
+    };
+    desk.registry.administration().update_portal(&operator(), publish).await.unwrap();
+    let of = |variable| Some(v1::Restrictions { variables: vec![variable], ..Default::default() });
+    let misfit = desk.trust_within(&[("ref", "*")], of(fixed("nobody", "1"))).await.unwrap_err();
+    assert!(misfit.message().contains("variables.nobody is declared by no operation"), "{misfit}");
+    let held = v1::Restrictions {
+        variables: vec![fixed("id", "\"a\"")],
+        allowed_ip_addresses: Some("2001:db8::/32".to_owned()),
+        ..Default::default()
+    };
+    let trusted = desk.trust_within(&[("ref", "*")], Some(held.clone())).await.unwrap();
+    assert_eq!(trusted.restrictions.as_ref().unwrap().variables, held.variables);
+    let jwt = desk.key.sign(&claims(SystemTime::now()));
+
+    let token = desk.exchange("viewer", &jwt).await.unwrap();
+
+    let token =
+        desk.registry.catalog().token(&Bearer::parse(&token).unwrap().fingerprint()).unwrap().unwrap();
+    let restrictions = token.restrictions.unwrap();
+    assert_eq!(restrictions.variables[0].fixed.as_deref(), Some("\"a\""));
+    assert_eq!(restrictions.allowed_ip_addresses.as_deref(), Some("2001:db8::/32"));
+    let wider = desk.exchange_within("viewer", &jwt, of(fixed("id", "\"b\""))).await.unwrap_err();
+    assert_eq!((wider.reason(), wider.message()), (Reason::BadRequest, "variables.id is fixed already"));
+    desk.exchange_within("viewer", &jwt, of(fixed("id", "\"a\""))).await.unwrap();
+    // Before the JWT is known to be good, nothing of it is told.
+    let stranger = desk.exchange_within("viewer", "a.b.c", of(fixed("id", "\"b\""))).await.unwrap_err();
+    assert_eq!(stranger.reason(), Reason::InvalidGrant);
+
+    let elsewhere =
+        v1::Restrictions { allowed_ip_addresses: Some("192.0.2.1".to_owned()), ..Default::default() };
+    desk.distrust(&trusted.uuid).await.unwrap();
+    desk.trust_within(&[("ref", "*")], Some(elsewhere)).await.unwrap();
+    assert_eq!(desk.exchange("viewer", &jwt).await.unwrap_err().reason(), Reason::IpNotAllowed);
 }
