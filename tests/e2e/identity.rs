@@ -15,13 +15,13 @@ const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// An OpenID Connect issuer on a socket of its own.
-struct Issuer {
+pub(crate) struct Issuer {
     server: Upstream,
     key: EncodingKey,
 }
 
 impl Issuer {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let server = Upstream::open().await;
         let pair = KeyPair::generate().unwrap();
         let key = EncodingKey::from_ec_der(pair.serialized_der());
@@ -42,7 +42,13 @@ impl Issuer {
         Self { server, key }
     }
 
-    fn jwt(&self, change: impl Fn(&mut Value)) -> String {
+    /// What it is called.
+    pub(crate) fn origin(&self) -> String {
+        self.server.origin()
+    }
+
+    /// A token of it, after `change` to its claims.
+    pub(crate) fn jwt(&self, change: impl Fn(&mut Value)) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let mut claims = json!({"iss": self.server.origin(), "aud": "portals", "sub": "repo:acme/app", "repository": "acme/app",
             "ref": "refs/heads/main", "iat": now, "nbf": now, "exp": now + 300});

@@ -29,6 +29,7 @@ mod rates;
 mod requests;
 mod restarts;
 mod revocation;
+mod revocations;
 mod secrets;
 mod sign_in;
 mod streaming;
