@@ -1,6 +1,6 @@
 //! Whatever a token rests on: once it is answered that it has ended, no call that starts after that succeeds anywhere.
 //!
-//! `PORTALS_TEST_REVOCATIONS` says how many are tried.
+//! `PORTALS_TEST_REVOCATIONS` says how many are tried; with many of them `PORTALS_TEST_LOG=info` keeps the logs small.
 
 use crate::{PORTALS, identity::Issuer};
 use house::{ADMIN_TOKEN, House, Reply, Shape};
