@@ -147,7 +147,7 @@ async fn the_client_commands_manage_and_call() {
     let changed: Value = serde_json::from_str(&stdout(&run(&shut).await)).unwrap();
     assert_eq!((&changed["user_invokable"], &changed["description"]), (&json!(false), &json!("x")));
     assert_eq!((&made["coalesce"], &changed["coalesce"]), (&json!(false), &json!(true)));
-    for (limit, kept) in [("7", json!(7)), ("0", Value::Null)] {
+    for (limit, kept) in [("7", json!(7)), ("0", json!(0))] {
         let limited = run(&["portal", "update", "acme", "who", "--rate-limit", limit, "--json"]).await;
         let limited: Value = serde_json::from_str(&stdout(&limited)).unwrap();
         assert_eq!(limited["rate_limit_per_minute"], kept);

@@ -8,14 +8,14 @@ use super::{
     present,
     render::{self, ExtraVariables},
     route::{Noun, Route},
-    sent::{OwnLimit, sent},
+    sent::sent,
     text,
 };
 use axum::response::Response;
 use http::{Method, StatusCode, header};
 use proto::registry::v1::{
-    self, CreatePortalRequest, DeletePortalRequest, GetPortalRequest, ListPortalsRequest, OptionalText,
-    Portal, UpdatePortalRequest,
+    self, CreatePortalRequest, DeletePortalRequest, GetPortalRequest, ListPortalsRequest, OptionalNumber,
+    OptionalText, Portal, UpdatePortalRequest,
 };
 
 pub(super) const READ: &str = "read_portals";
@@ -45,8 +45,8 @@ sent! {
         #[schema(examples(false))]
         coalesce: Option<bool>,
         /// Invocations of it a minute, within those of its organization; 0, null or not given for no limit of its own.
-        #[schema(value_type = Option<u32>, maximum = 1_000_000, examples(50))]
-        rate_limit_per_minute: Option<OwnLimit>,
+        #[schema(maximum = 1_000_000, examples(50))]
+        rate_limit_per_minute: Option<u32>,
     }
 }
 
@@ -74,7 +74,7 @@ sent! {
         coalesce: Option<bool>,
         /// Invocations of it a minute, within those of its organization; 0 or null for no limit of its own.
         #[schema(value_type = Option<u32>, maximum = 1_000_000, examples(50))]
-        rate_limit_per_minute: Option<OwnLimit>,
+        rate_limit_per_minute: Option<OptionalNumber>,
     }
 }
 
@@ -127,7 +127,7 @@ async fn create(asked: Asked, sent: NewPortal) -> Answered {
         user_invokable: sent.user_invokable,
         extra_variables: sent.extra_variables.map(v1::ExtraVariables::from).unwrap_or_default().into(),
         coalesce: sent.coalesce,
-        rate_limit_per_minute: sent.rate_limit_per_minute.map(u32::from),
+        rate_limit_per_minute: sent.rate_limit_per_minute,
     };
     let created = answered(asked.registry().create_portal(asked.message(request))).await?;
     let portal = present(created.portal)?;
@@ -152,7 +152,7 @@ async fn update(asked: Asked, sent: PortalChange) -> Answered {
         if_revision,
         or_revisions,
         coalesce: sent.coalesce,
-        rate_limit_per_minute: sent.rate_limit_per_minute.map(u32::from),
+        rate_limit_per_minute: sent.rate_limit_per_minute,
     };
     let updated = answered(asked.registry().update_portal(asked.message(request))).await?;
     written(&asked, StatusCode::OK, updated.portal, None)

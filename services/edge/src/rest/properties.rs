@@ -3,7 +3,7 @@
 use crate::answer::Refusal;
 use model::{Fault, Reason};
 use proto::{
-    registry::v1::{Header, Headers, OptionalText},
+    registry::v1::{Header, Headers, OptionalNumber, OptionalText},
     time::{self, Timestamp},
 };
 use serde::{
@@ -115,11 +115,11 @@ impl Properties {
         self.read(name, "a whole number of at least 0", |value| whole_number(&value))
     }
 
-    /// A whole number for which null is as much as 0.
-    pub(super) fn clearable_number(&mut self, name: &str) -> Option<u32> {
+    /// A whole number that null clears.
+    pub(super) fn clearable_number(&mut self, name: &str) -> Option<OptionalNumber> {
         self.read(name, "a whole number of at least 0, or null", |value| match value {
-            Value::Null => Some(0),
-            value => whole_number(&value),
+            Value::Null => Some(OptionalNumber { value: None }),
+            value => Some(OptionalNumber { value: Some(whole_number(&value)?) }),
         })
     }
 

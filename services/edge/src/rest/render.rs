@@ -258,7 +258,8 @@ pub(super) struct Portal {
     /// Whether identical queries in flight of one token share an answer.
     #[schema(examples(false))]
     coalesce: bool,
-    /// Invocations of it a minute, within those of its organization; null where it has no limit of its own.
+    /// Invocations of it a minute, within those of its organization; null, or 0 if that was sent, where it has no limit of
+    /// its own.
     #[schema(required, examples(50))]
     rate_limit_per_minute: Option<u32>,
     /// Its first token, in the answer that made it alone.

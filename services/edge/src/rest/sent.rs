@@ -8,7 +8,7 @@ use super::{
 };
 use model::Fault;
 use proto::{
-    registry::v1::{Headers, OptionalText},
+    registry::v1::{Headers, OptionalNumber, OptionalText},
     time::Timestamp,
 };
 use utoipa::ToSchema;
@@ -53,21 +53,6 @@ macro_rules! sent {
     };
 }
 pub(super) use sent;
-
-/// How many calls a minute a portal or a token is to have for itself; none is 0, or null.
-pub(super) struct OwnLimit(u32);
-
-impl From<OwnLimit> for u32 {
-    fn from(limit: OwnLimit) -> Self {
-        limit.0
-    }
-}
-
-impl Property for Option<OwnLimit> {
-    fn take(properties: &mut Properties, name: &str) -> Self {
-        properties.clearable_number(name).map(OwnLimit)
-    }
-}
 
 impl Property for String {
     fn take(properties: &mut Properties, name: &str) -> Self {
@@ -121,6 +106,7 @@ optional! {
     String: text,
     Vec<String>: names,
     OptionalText: clearable_text,
+    OptionalNumber: clearable_number,
     bool: boolean,
     u32: whole_number,
     Headers: headers,

@@ -6,7 +6,7 @@ use super::{
     insert, json, no_content, page, portals, present, render,
     restrictions::{Revision, Variables, restrictions},
     route::{Noun, Route},
-    sent::{OwnLimit, sent},
+    sent::sent,
     text,
 };
 use http::{Method, StatusCode, header};
@@ -37,8 +37,8 @@ sent! {
         max_uses: Option<u32>,
         revision: Option<Revision>,
         /// Calls with it a minute, within those of its portal and organization; 0, null or not given for no limit of its own.
-        #[schema(value_type = Option<u32>, maximum = 1_000_000, examples(20))]
-        rate_limit_per_minute: Option<OwnLimit>,
+        #[schema(maximum = 1_000_000, examples(20))]
+        rate_limit_per_minute: Option<u32>,
     }
 }
 
@@ -81,7 +81,7 @@ async fn create(asked: Asked, sent: NewToken) -> Answered {
             sent.allowed_ip_addresses,
             (sent.max_uses, sent.revision),
         ),
-        rate_limit_per_minute: sent.rate_limit_per_minute.map(u32::from),
+        rate_limit_per_minute: sent.rate_limit_per_minute,
     };
     let created = answered(asked.registry().create_portal_token(asked.message(request))).await?;
     let token = present(created.portal_token)?;

@@ -6,7 +6,7 @@ use super::{
     problems::{Problems, invalid},
     revision::check_revision,
     tokens::{New, mint},
-    upstream::{check_rate_limit, own_rate_limit},
+    upstream::check_rate_limit,
     wire,
 };
 use crate::{
@@ -174,7 +174,7 @@ impl<'a> Changes<'a> {
             .allowed_ip_addresses
             .as_ref()
             .map(|text| read_ranges(&mut problems, text.value.as_deref()));
-        check_rate_limit(&mut problems, request.rate_limit_per_minute);
+        check_rate_limit(&mut problems, request.rate_limit_per_minute.and_then(|limit| limit.value));
         let document = match &request.query {
             Some(query) => document::read(&mut problems, query.clone()).await?,
             None => None,
@@ -193,7 +193,7 @@ impl<'a> Changes<'a> {
             sent => read_extra_variables(sent),
         };
         let description = request.description.as_ref().map(|text| text.value.clone());
-        let rate_limit = request.rate_limit_per_minute.map(own_rate_limit);
+        let rate_limit = request.rate_limit_per_minute.map(|limit| limit.value);
         let portal = Portal {
             name: request.name.clone().unwrap_or_else(|| before.name.clone()),
             slug: request.slug.clone().unwrap_or_else(|| before.slug.clone()),
@@ -252,7 +252,7 @@ async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), 
         document_revision: 1,
         created_by: None,
         coalesce: request.coalesce.unwrap_or_default(),
-        rate_limit_per_minute: request.rate_limit_per_minute.and_then(own_rate_limit),
+        rate_limit_per_minute: request.rate_limit_per_minute,
         invokable_since: 0,
     };
     Ok((portal, document))

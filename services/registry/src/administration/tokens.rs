@@ -4,7 +4,7 @@ use super::{
     Administration,
     problems::{Problems, invalid},
     restrictions::{Wanted, audit},
-    upstream::{check_rate_limit, own_rate_limit},
+    upstream::check_rate_limit,
     wire,
 };
 use crate::{
@@ -115,7 +115,7 @@ impl Administration<'_> {
                 description: request.description.clone(),
                 expires_at,
                 restrictions,
-                rate_limit_per_minute: request.rate_limit_per_minute.and_then(own_rate_limit),
+                rate_limit_per_minute: request.rate_limit_per_minute,
                 created_by: caller.user_uuid(),
             };
             let (bearer, token) = mint(&mut draft, &portal, new, now.into());

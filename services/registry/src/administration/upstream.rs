@@ -151,11 +151,6 @@ pub(crate) fn check_rate_limit(problems: &mut Problems, limit: Option<u32>) {
     }
 }
 
-/// The limit that a portal or a token has of its own: none where that is sent as 0.
-pub(crate) fn own_rate_limit(sent: u32) -> Option<u32> {
-    (sent != 0).then_some(sent)
-}
-
 /// Seals what only the executor may read, to the organization.
 ///
 /// # Errors

@@ -26,7 +26,7 @@ pub(crate) struct Portal {
     /// Whether identical queries in flight of one token share an answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) coalesce: bool,
-    /// Calls in a window, where it has a limit of its own.
+    /// Calls in a window, where it has a limit of its own: none is 0 or nothing, as it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rate_limit_per_minute: Option<u32>,
     /// With which revision `user_invokable` was last turned on; 0 where it has been on from the beginning.

@@ -29,7 +29,7 @@ pub(crate) struct Token {
     /// What it may do less than its portal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) restrictions: Option<Restrictions>,
-    /// Calls in a window, where it has a limit of its own.
+    /// Calls in a window, where it has a limit of its own: none is 0 or nothing, as it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rate_limit_per_minute: Option<u32>,
     /// The member in whose name it runs, where it is a user's.

@@ -54,7 +54,7 @@ pub(in crate::rest) struct Token {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, examples(3))]
     pinned_revision: Option<u64>,
-    /// Calls with it a minute, where it has a limit of its own.
+    /// Calls with it a minute, where that was sent; 0 for no limit of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, examples(20))]
     rate_limit_per_minute: Option<u32>,
