@@ -56,7 +56,7 @@ const DEVICE_TEXT: &str = "\
 Somebody asks for a token of a portal in your name. Look at what it is for, and approve or deny it:
 
     portals code show CODE
-    portals code authorize CODE
+    portals code authorize CODE --revision NUMBER
     portals code deny CODE
 
 The code stands where it was asked for, and at the end of this page's address. Approve none that you did not ask for.
