@@ -24,6 +24,7 @@ mod members;
 mod narrowed;
 mod narrowing;
 mod oauth;
+mod openid;
 mod quotas;
 mod rates;
 mod requests;

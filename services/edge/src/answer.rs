@@ -16,6 +16,7 @@ use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 
 /// The media type of JSON.
+pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"portals\"");
 const CHALLENGE_INVALID: HeaderValue =
@@ -200,6 +201,13 @@ fn variable_entry<'a>(code: &'static str, fault: &'a VariableFault) -> Entry<'a>
         message: &fault.message,
         extensions: Extensions { code, variable, path, ..Extensions::default() },
     }
+}
+
+/// Shapes a refusal as text, for whoever comes with a browser.
+pub(crate) fn text(refusal: Refusal) -> Response<Body> {
+    let (reason, message) = told(&refusal.fault);
+    let body = format!("{message}\n").into_bytes();
+    finish(refusal, reason, body, TEXT)
 }
 
 /// Writes JSON of our own making.

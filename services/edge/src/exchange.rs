@@ -120,7 +120,7 @@ where
 }
 
 /// `message` with from where it comes.
-fn asked<T>(message: T, id: &RequestId, address: Option<IpAddr>) -> tonic::Request<T> {
+pub(crate) fn asked<T>(message: T, id: &RequestId, address: Option<IpAddr>) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
     request.set_timeout(CALL_TIMEOUT);
     let metadata = request.metadata_mut();

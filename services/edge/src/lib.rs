@@ -20,6 +20,7 @@ mod rest;
 mod room;
 mod router;
 pub mod session;
+mod sign_in;
 mod watch;
 
 pub use client::Connection;

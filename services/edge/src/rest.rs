@@ -379,7 +379,9 @@ impl Asked {
 }
 
 /// Waits for the registry's answer.
-async fn answered<T>(call: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Fault> {
+pub(crate) async fn answered<T>(
+    call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+) -> Result<T, Fault> {
     let late = |_| Fault::new(Reason::RegistryUnavailable, "the registry took too long");
     let answer = time::timeout(CALL_TIMEOUT, call).await.map_err(late)?;
     let read = |status| proto::fault::read_status(status, Reason::RegistryUnavailable);

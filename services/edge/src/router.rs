@@ -11,6 +11,7 @@ use crate::{
     reply::Body,
     rest,
     room::Inner,
+    sign_in,
 };
 use axum::Router;
 use bytes::Bytes;
@@ -51,7 +52,6 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 const MAX_FIELDS: usize = 100;
 /// No slug, and so no portal's name.
 const NOBODY: &str = "";
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const DEVICE_TEXT: &str = "\
 Somebody asks for a token of a portal in your name. Look at what it is for, and approve or deny it:
 
@@ -116,6 +116,8 @@ impl Service {
             Box::pin(self.manage(&id, connection.peer(), request)).await
         } else if let Some((name, wanted)) = exchanged(request.uri().path()) {
             Box::pin(self.exchange(&id, connection.peer(), name, wanted, request)).await
+        } else if sign_in::is(request.uri().path()) {
+            Box::pin(self.sign_in(&id, connection.peer(), request)).await
         } else {
             let response = not_rest(&self.edge, &id, connection, request).await;
             return self.finish(started, id, response);
@@ -193,9 +195,18 @@ impl Service {
         };
         AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| answer::oauth(panicked().into()))
     }
+
+    async fn sign_in<B>(&self, id: &RequestId, peer: PeerAddress, request: Request<B>) -> Response<Body> {
+        if let Some(refusal) = head_refusal(request.version(), request.uri(), request.headers()) {
+            return answer::text(refusal);
+        }
+        let run = sign_in::answer(&self.edge, id, peer, request);
+        AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| answer::text(panicked().into()))
+    }
 }
 
 /// Writes what every answer has.
+
 fn mark(headers: &mut HeaderMap, id: RequestId) {
     headers.insert(REQUEST_ID, id.0);
     headers.insert(header::CACHE_CONTROL, NO_STORE);
@@ -244,7 +255,7 @@ fn device(method: &Method) -> Response<Body> {
         return answer::graphql(Refusal::new(fault, Headers::Allow("GET, HEAD")), answer::JSON);
     }
     let mut response = Response::new(Body::from(Bytes::from_static(DEVICE_TEXT.as_bytes())));
-    response.headers_mut().insert(header::CONTENT_TYPE, TEXT);
+    response.headers_mut().insert(header::CONTENT_TYPE, answer::TEXT);
     response
 }
 

@@ -1,6 +1,6 @@
 //! What callers present: random tokens with a kind and a checksum.
 //!
-//! A bearer is `ptk_`, `pts_`, `pta_`, `pti_` or `ptd_`, 43 characters of base64url (256 random bits) and 6 more (a
+//! A bearer is `ptk_`, `pts_`, `pta_`, `pti_`, `ptd_` or `ptn_`, 43 characters of base64url (256 random bits) and 6 more (a
 //! checksum), so that a typo is told from a stranger without asking anybody.
 
 use crate::Secret;
@@ -28,6 +28,8 @@ pub enum BearerKind {
     Invitation,
     /// Is exchanged for a token of one portal once a member has approved the code that came with it: `ptd_`.
     DeviceCode,
+    /// Is what a sign-in that is under way is known by: `ptn_`.
+    SignIn,
 }
 
 impl BearerKind {
@@ -38,6 +40,7 @@ impl BearerKind {
             Self::AccessToken => "pta_",
             Self::Invitation => "pti_",
             Self::DeviceCode => "ptd_",
+            Self::SignIn => "ptn_",
         }
     }
 }
@@ -112,6 +115,11 @@ impl Fingerprint {
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
         Self(fingerprint)
+    }
+
+    /// In base64url, as others who count with SHA-256 write it (RFC 7636, section 4.2).
+    pub fn text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
     }
 
     /// The 32 bytes.

@@ -5,6 +5,7 @@
 pub(crate) mod access_token;
 pub(crate) mod api;
 pub(crate) mod audit;
+pub(crate) mod browser;
 pub(crate) mod code;
 pub(crate) mod invitation;
 pub(crate) mod invoke;

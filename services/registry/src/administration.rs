@@ -14,6 +14,7 @@ mod invitations;
 mod lists;
 mod members;
 mod membership;
+mod openid;
 mod organizations;
 mod own_password;
 mod portals;
@@ -40,6 +41,8 @@ use crate::{
     change::{Plan, Turns},
     codes::Codes,
     exchange::Guesses,
+    identity::Issuers,
+    openid::SignIns,
     passwords::Passwords,
     usage::Usage,
     withdrawals::Withdrawals,
@@ -65,6 +68,8 @@ pub(crate) struct Administration<'a> {
     pub(crate) codes: &'a Codes,
     /// Wrong codes of members.
     pub(crate) typed: &'a Guesses,
+    pub(crate) sign_ins: &'a SignIns,
+    pub(crate) issuers: &'a Issuers,
 }
 
 impl Administration<'_> {

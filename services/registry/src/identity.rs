@@ -14,14 +14,15 @@ mod forgery;
 pub(crate) mod issuing;
 
 pub(crate) use condition::Condition;
-pub(crate) use issuers::{Issuers, check_issuer};
+pub use issuers::check_issuer;
+pub(crate) use issuers::{FRESH, Issuers, MAX_ANSWER_BYTES, PATIENCE, discovery, guard};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use claims::Claims;
+use claims::{Claims, Nbf, wrong};
 use http::Uri;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
-use model::fault::Cause;
+use model::{Secret, fault::Cause};
 use serde::{Deserialize, de::IgnoredAny};
 use std::{fmt, future::Future, pin::Pin, time::SystemTime};
 
@@ -51,6 +52,19 @@ pub trait Fetch: fmt::Debug + Send + Sync {
     ///
     /// Why there is none.
     fn get(&self, uri: Uri, limit: usize) -> Pin<Box<dyn Future<Output = Result<Bytes, Cause>> + Send + '_>>;
+
+    /// The same of a POST of a form, with what authenticates whoever sends it where that is no part of the form.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    fn post(
+        &self,
+        uri: Uri,
+        authorization: Option<Secret>,
+        form: Secret,
+        limit: usize,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, Cause>> + Send + '_>>;
 }
 
 /// Whose tokens are taken, and which of them.
@@ -118,6 +132,64 @@ pub(crate) async fn verify<'a, Id>(
     trusts: &'a [(Id, Trust)],
     now: SystemTime,
 ) -> Result<(&'a Id, Option<String>), Refused> {
+    let is_trusted = |issuer: &str| trusts.iter().any(|(_, trust)| trust.issuer == issuer);
+    let (issuer, claims) = read(issuers, token, is_trusted).await?;
+    claims.judge(&issuer, now, Nbf::Required)?;
+    let mut refused = Refused::Issuer;
+    for (id, trust) in trusts.iter().filter(|(_, trust)| trust.issuer == issuer) {
+        match claims.meet(trust) {
+            Ok(()) => return Ok((id, claims.subject())),
+            Err(unmet) => refused = unmet,
+        }
+    }
+    Err(refused)
+}
+
+/// Who a provider says that somebody is who signs in (OpenID Connect Core 1.0, section 3.1.3.7): their email address,
+/// which the provider has verified.
+///
+/// # Errors
+///
+/// See [`Refused`].
+pub(crate) async fn verify_id_token(
+    issuers: &Issuers,
+    token: &str,
+    expected: &Expected<'_>,
+    now: SystemTime,
+) -> Result<String, Refused> {
+    let Expected { issuer, client_id, nonce } = *expected;
+    let (_, claims) = read(issuers, token, |named| named == issuer).await?;
+    claims.judge(issuer, now, Nbf::MayBeMissing)?;
+    let azp = claims.text("azp");
+    if !claims.is_for(client_id) || (claims.is_for_several() && azp.is_none()) {
+        return Err(wrong("aud", "the client that signs them in"));
+    }
+    if azp.is_some_and(|party| party != client_id) {
+        return Err(wrong("azp", "the client that signs them in"));
+    }
+    if claims.text("nonce") != Some(nonce) {
+        return Err(wrong("nonce", "that of the sign-in"));
+    }
+    if !claims.is_true("email_verified") {
+        return Err(wrong("email_verified", "true"));
+    }
+    claims.text("email").map(str::to_owned).ok_or_else(|| wrong("email", "an address"))
+}
+
+/// What somebody's identity must be of.
+#[derive(Clone, Copy)]
+pub(crate) struct Expected<'a> {
+    pub(crate) issuer: &'a str,
+    pub(crate) client_id: &'a str,
+    pub(crate) nonce: &'a str,
+}
+
+/// Who signed a token, and what it says; nothing is judged yet but that it is an issuer's that is trusted.
+async fn read(
+    issuers: &Issuers,
+    token: &str,
+    is_trusted: impl Fn(&str) -> bool,
+) -> Result<(String, Claims), Refused> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(Refused::Unreadable("it is too long"));
     }
@@ -130,21 +202,12 @@ pub(crate) async fn verify<'a, Id>(
         return Err(Refused::Unreadable("its header asks for what is not known here"));
     }
     let Unverified { iss } = part(token, 1).ok_or(Refused::Unreadable("its claims must have iss"))?;
-    let trusted: Vec<_> = trusts.iter().filter(|(_, trust)| trust.issuer == iss).collect();
-    if trusted.is_empty() {
+    if !is_trusted(&iss) {
         return Err(Refused::Issuer);
     }
     let key = issuers.key(&iss, &kid, alg).await?;
     let claims = verified(token, &key, alg)?;
-    claims.judge(&iss, now)?;
-    let mut refused = Refused::Issuer;
-    for (id, trust) in trusted {
-        match claims.meet(trust) {
-            Ok(()) => return Ok((id, claims.subject())),
-            Err(unmet) => refused = unmet,
-        }
-    }
-    Err(refused)
+    Ok((iss, claims))
 }
 
 fn verified(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<Claims, Refused> {

@@ -19,6 +19,7 @@ mod grant;
 mod identity;
 mod lease;
 mod open;
+mod openid;
 mod passwords;
 mod record;
 mod registry;
@@ -31,6 +32,7 @@ mod watch;
 mod withdrawals;
 
 pub use administration::{check_upstream_token, check_upstream_url};
-pub use identity::Fetch;
+pub use identity::{Fetch, check_issuer};
 pub use open::{Config, FirstOrganization, OpenError, Opened, open};
+pub use openid::OpenId;
 pub use registry::Registry;

@@ -10,6 +10,7 @@ use crate::{
     grant::Signer,
     identity::{Fetch, Issuers},
     lease::LEASE,
+    openid::{OpenId, SignIns},
     passwords::Passwords,
     record::{self, AccessToken, End, Mark, Moment},
     registry::Shared,
@@ -56,6 +57,8 @@ pub struct Config {
     pub min_free_bytes: u64,
     /// How issuers of identities are asked for their keys.
     pub issuers: Arc<dyn Fetch>,
+    /// The provider that signs people in, where there is one.
+    pub openid: Option<OpenId>,
 }
 
 /// An organization to begin with.
@@ -141,7 +144,8 @@ pub async fn open(config: Config) -> Result<Opened, OpenError> {
         refusals,
         issuers: Issuers::new(Arc::clone(&config.issuers)),
         passwords: Passwords::default(),
-        sign_ins: Guesses::new(Guessed::Passwords),
+        passwords_guessed: Guesses::new(Guessed::Passwords),
+        sign_ins: SignIns::new(config.openid, Arc::clone(&config.issuers)),
         codes: Codes::default(),
         typed: Guesses::new(Guessed::Codes),
         edge_key,

@@ -11,6 +11,7 @@ use crate::{
     exchange::{Exchange, Guesses, Refusals, refusals, sweep},
     grant::Signer,
     identity::Issuers,
+    openid::SignIns,
     passwords::Passwords,
     session_sweep,
     usage::{self, Usage},
@@ -61,7 +62,8 @@ pub(crate) struct Shared {
     pub(crate) issuers: Issuers,
     pub(crate) passwords: Passwords,
     /// Wrong passwords and invitations, counted apart from wrong secrets.
-    pub(crate) sign_ins: Guesses,
+    pub(crate) passwords_guessed: Guesses,
+    pub(crate) sign_ins: SignIns,
     pub(crate) codes: Codes,
     /// Wrong codes of members.
     pub(crate) typed: Guesses,
@@ -248,7 +250,9 @@ impl Shared {
             withdrawals: &self.withdrawals,
             credentials: &self.credentials,
             passwords: &self.passwords,
-            guesses: &self.sign_ins,
+            guesses: &self.passwords_guessed,
+            sign_ins: &self.sign_ins,
+            issuers: &self.issuers,
             codes: &self.codes,
             typed: &self.typed,
         }

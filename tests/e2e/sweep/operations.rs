@@ -45,6 +45,8 @@ pub(super) const PLAIN: &[&str] = &[
     "allowed_ip_addresses",
     "audience",
     "coalesce",
+    "code",
+    "code_verifier",
     "conditions",
     "current_password",
     "description",

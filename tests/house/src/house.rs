@@ -35,6 +35,7 @@ pub struct House {
     binary: PathBuf,
     folder: TempDir,
     arguments: Vec<String>,
+    told: Told,
     /// Everything in one process, or the registry.
     pub registry: Process,
     /// The executor, where it is a process of its own.
@@ -50,6 +51,9 @@ pub struct House {
     pub secrets: Secrets,
 }
 
+/// Variables, by name.
+type Told = Vec<(&'static str, String)>;
+
 /// Where the parts of a house listen.
 #[derive(Clone, Debug, Default)]
 struct Addresses {
@@ -62,6 +66,17 @@ struct Addresses {
 impl House {
     /// Opens a house of this shape on free ports, with `arguments` for the edges (or `up`).
     pub async fn open(binary: &str, shape: Shape, arguments: &[&str]) -> Self {
+        Self::open_told(binary, shape, arguments, &[]).await
+    }
+
+    /// The same, with these variables for the registry (or `up`).
+    pub async fn open_told(
+        binary: &str,
+        shape: Shape,
+        arguments: &[&str],
+        told: &[(&'static str, &str)],
+    ) -> Self {
+        let told: Told = told.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let binary = PathBuf::from(binary);
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
@@ -73,10 +88,10 @@ impl House {
         let mut addresses = Addresses::default();
         let (registry, executor, edges) = match shape {
             Shape::Up => {
-                (start_up(&binary, folder.path(), &arguments, &mut addresses).await, None, Vec::new())
+                (start_up(&binary, folder.path(), &arguments, &told, &mut addresses).await, None, Vec::new())
             }
             Shape::Split { edges: count } => {
-                let registry = start_registry(&binary, folder.path(), &mut addresses).await;
+                let registry = start_registry(&binary, folder.path(), &told, &mut addresses).await;
                 let executor = start_executor(&binary, folder.path(), &mut addresses).await;
                 let mut edges = Vec::new();
                 for at in 0..count {
@@ -90,6 +105,7 @@ impl House {
             binary,
             folder,
             arguments,
+            told,
             registry,
             executor,
             edges,
@@ -241,8 +257,10 @@ impl House {
     pub async fn restart_registry(&mut self) {
         let mut addresses = self.addresses.clone();
         self.registry = match self.executor {
-            None => start_up(&self.binary, self.folder.path(), &self.arguments, &mut addresses).await,
-            Some(_) => start_registry(&self.binary, self.folder.path(), &mut addresses).await,
+            None => {
+                start_up(&self.binary, self.folder.path(), &self.arguments, &self.told, &mut addresses).await
+            }
+            Some(_) => start_registry(&self.binary, self.folder.path(), &self.told, &mut addresses).await,
         };
         self.ready().await;
     }
@@ -364,7 +382,13 @@ fn environment(wanted: &[&str]) -> Vec<(&'static str, String)> {
     environment
 }
 
-async fn start_up(binary: &Path, folder: &Path, more: &[String], addresses: &mut Addresses) -> Process {
+async fn start_up(
+    binary: &Path,
+    folder: &Path,
+    more: &[String],
+    told: &Told,
+    addresses: &mut Addresses,
+) -> Process {
     let mut arguments = vec!["up".to_owned()];
     arguments.extend(flags(&[
         ("data-dir", &folder.join("data").display().to_string()),
@@ -376,6 +400,7 @@ async fn start_up(binary: &Path, folder: &Path, more: &[String], addresses: &mut
     arguments.extend_from_slice(more);
     let mut environment = environment(&["PORTALS_SECRET_KEY", "PORTALS_ADMIN_TOKEN"]);
     environment.extend(without_limit());
+    environment.extend(told.iter().cloned());
     let process = Process::start(binary, &arguments, &environment, &folder.join("up.log"));
     addresses.public = vec![process.address("http").await];
     addresses.ops = vec![process.address("ops").await];
@@ -384,14 +409,15 @@ async fn start_up(binary: &Path, folder: &Path, more: &[String], addresses: &mut
     process
 }
 
-async fn start_registry(binary: &Path, folder: &Path, addresses: &mut Addresses) -> Process {
+async fn start_registry(binary: &Path, folder: &Path, told: &Told, addresses: &mut Addresses) -> Process {
     let mut arguments = vec!["registry".to_owned()];
     arguments.extend(flags(&[
         ("data-dir", &folder.join("data").display().to_string()),
         ("ops-listen", &at(addresses.ops.first())),
         ("registry-listen", &at(Some(&addresses.registry))),
     ]));
-    let environment = environment(&["PORTALS_SECRET_KEY", "PORTALS_EDGE_KEY", "PORTALS_ADMIN_TOKEN"]);
+    let mut environment = environment(&["PORTALS_SECRET_KEY", "PORTALS_EDGE_KEY", "PORTALS_ADMIN_TOKEN"]);
+    environment.extend(told.iter().cloned());
     let process = Process::start(binary, &arguments, &environment, &folder.join("registry.log"));
     addresses.registry = process.address("registry").await;
     put(&mut addresses.ops, 0, process.address("ops").await);

@@ -101,7 +101,8 @@ async fn who_has_no_token_is_refused_where_the_document_says_so() {
         request.headers_mut().remove("authorization");
         let status = stage.ask(request).await.status.as_u16();
         // Those who sign in are refused for their password.
-        let signs_in = ["/v2/sessions", "/v2/invitations/accept"].contains(&path) && method == Method::POST;
+        let signs_in = ["/v2/sessions", "/v2/sessions/openid", "/v2/invitations/accept"].contains(&path)
+            && method == Method::POST;
         let told = operation["responses"].get("401").is_some();
         assert_eq!(status == 401 || signs_in, told, "{method} {path}");
         assert_eq!(status == 401, operation["security"][0].get("accessToken").is_some(), "{method} {path}");

@@ -120,6 +120,25 @@ pub(crate) struct State {
     /// A PEM file with certificate authorities to trust besides the system's, when issuers of identities are asked for their keys
     #[arg(long, env = "PORTALS_ISSUER_CA", value_name = "FILE")]
     pub(crate) issuer_ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) openid: OpenId,
+}
+
+/// The OpenID Connect provider that signs people in.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OpenId {
+    /// The OpenID Connect provider that signs people in, letter for letter as its tokens name it
+    #[arg(long, env = "PORTALS_OPENID_ISSUER", value_name = "URL")]
+    pub(crate) openid_issuer: Option<String>,
+    /// As whom this house is known there; its redirect URI there is the public URL and /sign-in/callback
+    #[arg(long, env = "PORTALS_OPENID_CLIENT_ID", value_name = "ID")]
+    pub(crate) openid_client_id: Option<String>,
+    /// How it proves that [default: it is a public client]
+    #[arg(long, env = "PORTALS_OPENID_CLIENT_SECRET", hide_env_values = true, value_name = "SECRET", value_parser = given::secret())]
+    pub(crate) openid_client_secret: Option<Given<Secret>>,
+    /// A file with that secret
+    #[arg(long, env = "PORTALS_OPENID_CLIENT_SECRET_FILE", value_name = "FILE", value_parser = given::file())]
+    pub(crate) openid_client_secret_file: Option<Given<PathBuf>>,
 }
 
 /// A credential for an upstream.

@@ -23,15 +23,19 @@ pub(crate) struct Password {
 /// `portals login`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Example:\n  PORTALS_TOKEN=$(portals login ada@example.com --password-file password) portals portal list my-organization"
+    after_help = "Examples:\n  PORTALS_TOKEN=$(portals login ada@example.com --password-file password) portals portal list my-organization\n  PORTALS_TOKEN=$(portals login --openid) portals portal list my-organization"
 )]
 pub(crate) struct Login {
     #[command(flatten)]
     pub(crate) server: Server,
-    /// One's email address
-    pub(crate) email: String,
+    /// One's email address, to sign in with a password
+    #[arg(required_unless_present = "openid", conflicts_with = "openid")]
+    pub(crate) email: Option<String>,
     #[command(flatten)]
     pub(crate) password: Password,
+    /// Signs in with the house's identity provider, in a browser on this machine
+    #[arg(long)]
+    pub(crate) openid: bool,
 }
 
 /// `portals logout`.

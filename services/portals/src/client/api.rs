@@ -96,6 +96,11 @@ impl Api {
         Self { token: Some(token), ..self }
     }
 
+    /// The URL of a path, for people to open.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
     /// Sends a request and reads the whole answer, whatever it says.
     pub(crate) async fn send(
         &self,

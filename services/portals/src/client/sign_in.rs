@@ -1,6 +1,6 @@
 //! `portals login`, `portals logout` and `portals password`: a user's own way in.
 
-use super::{api::Api, output};
+use super::{api::Api, browser, output};
 use crate::{
     cli::sign_in::{Login, Logout, Password, SetPassword},
     config::secret,
@@ -20,10 +20,16 @@ struct Session {
 /// Runs `portals login`: the token alone goes to stdout, so that it can be put where it is needed.
 pub(crate) fn login(command: Login) -> Result<(), Failure> {
     let api = Api::new(command.server)?.anonymous();
-    let password = required(command.password)?;
+    let (path, password) = match &command.email {
+        Some(email) => ("/v2/sessions", Some((email.clone(), required(command.password)?))),
+        None => ("/v2/sessions/openid", None),
+    };
     super::run(async move {
-        let body = json!({"email": command.email, "password": password.expose()});
-        let reply = api.manage(Method::POST, "/v2/sessions", &[], Some(&body)).await?;
+        let body = match password {
+            Some((email, password)) => json!({"email": email, "password": password.expose()}),
+            None => browser::sign_in(&api).await?,
+        };
+        let reply = api.manage(Method::POST, path, &[], Some(&body)).await?;
         if api.json {
             output::print_raw(&reply.body);
             return Ok(());

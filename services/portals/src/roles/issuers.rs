@@ -8,9 +8,13 @@ use bytes::Bytes;
 use executor::outbound::{Config, Dialer};
 use http::{HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
-use model::fault::{Cause, Chain};
+use model::{
+    Secret,
+    fault::{Cause, Chain},
+};
 use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc};
 
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Asks issuers; each time over a connection of its own, for that is seldom.
@@ -30,16 +34,38 @@ pub(crate) fn asking(ca: Option<&Path>) -> Result<Arc<dyn registry::Fetch>, Fail
     Ok(Arc::new(Asking(dialer)))
 }
 
+type Answered<'a> = Pin<Box<dyn Future<Output = Result<Bytes, Cause>> + Send + 'a>>;
+
 impl registry::Fetch for Asking {
-    fn get(&self, uri: Uri, limit: usize) -> Pin<Box<dyn Future<Output = Result<Bytes, Cause>> + Send + '_>> {
+    fn get(&self, uri: Uri, limit: usize) -> Answered<'_> {
         Box::pin(async move {
-            let client = self.0.client(&uri)?;
-            let request = Request::get(uri).header(header::ACCEPT, JSON).body(Full::default())?;
-            let response = client.send(request).await?;
-            if response.status() != StatusCode::OK {
-                return Err(format!("it answered with {}", response.status().as_u16()).into());
-            }
-            Ok(Limited::new(response.into_body(), limit).collect().await?.to_bytes())
+            let request = Request::get(&uri).header(header::ACCEPT, JSON).body(Full::default())?;
+            self.ask(&uri, request, limit).await
         })
+    }
+
+    fn post(&self, uri: Uri, authorization: Option<Secret>, form: Secret, limit: usize) -> Answered<'_> {
+        Box::pin(async move {
+            let mut request = Request::post(&uri)
+                .header(header::ACCEPT, JSON)
+                .header(header::CONTENT_TYPE, FORM)
+                .body(Full::from(form.expose().to_owned()))?;
+            if let Some(authorization) = authorization {
+                let mut value = HeaderValue::from_str(authorization.expose())?;
+                value.set_sensitive(true);
+                request.headers_mut().insert(header::AUTHORIZATION, value);
+            }
+            self.ask(&uri, request, limit).await
+        })
+    }
+}
+
+impl Asking {
+    async fn ask(&self, uri: &Uri, request: Request<Full<Bytes>>, limit: usize) -> Result<Bytes, Cause> {
+        let response = self.0.client(uri)?.send(request).await?;
+        if response.status() != StatusCode::OK {
+            return Err(format!("it answered with {}", response.status().as_u16()).into());
+        }
+        Ok(Limited::new(response.into_body(), limit).collect().await?.to_bytes())
     }
 }

@@ -116,6 +116,7 @@ pub(crate) fn config(
         }
     };
     let issuers = super::issuers::asking(state.issuer_ca.as_deref())?;
+    let openid = openid(state.openid)?;
     // Last: what is made here must not be made for a configuration that is refused.
     let keyring = match secret::read("secret-key", key.secret_key, key.secret_key_file)? {
         Some(given) => secret::keyring(&given)?,
@@ -130,8 +131,26 @@ pub(crate) fn config(
         sole_edge: false,
         min_free_bytes: u64::from(state.min_free_mib) << 20,
         issuers,
+        openid,
     };
     Ok((config, keyring))
+}
+
+/// The provider that signs people in, if one is told.
+fn openid(told: serve::OpenId) -> Result<Option<registry::OpenId>, Failure> {
+    let client_secret =
+        secret::read("openid-client-secret", told.openid_client_secret, told.openid_client_secret_file)?;
+    match (told.openid_issuer, told.openid_client_id) {
+        (Some(issuer), Some(client_id)) => {
+            registry::check_issuer(&issuer)
+                .map_err(|wrong| Failure::usage(format!("--openid-issuer {wrong}")))?;
+            Ok(Some(registry::OpenId { issuer, client_id, client_secret }))
+        }
+        (None, None) if client_secret.is_none() => Ok(None),
+        _ => Err(Failure::usage(
+            "--openid-issuer and --openid-client-id go together, --openid-client-secret with both",
+        )),
+    }
 }
 
 /// An edge and a registry that are apart must be told who may watch.

@@ -43,6 +43,7 @@ pub(crate) async fn registry_asking(folder: &Path, issuers: Arc<Published>) -> R
         sole_edge: true,
         min_free_bytes: 0,
         issuers,
+        openid: None,
     };
     let Opened { registry, .. } = open(config).await.unwrap();
     let request = v1::CreatePortalRequest {

@@ -61,7 +61,7 @@ impl Administration<'_> {
         };
         let Some((user, password)) = found.filter(|_| right) else { return Err(refused()) };
         guess.forget();
-        let (bearer, expires_at) = self.begin_session(origin, &user, &password).await?;
+        let (bearer, expires_at) = self.begin_session(origin, &user, Some(&password)).await?;
         Ok((user, bearer, expires_at))
     }
 
@@ -73,11 +73,12 @@ impl Administration<'_> {
         Ok(password.map(|password| (user, password)))
     }
 
-    async fn begin_session(
+    /// Begins a session of a user: of one whose password is known, if that is still theirs.
+    pub(super) async fn begin_session(
         &self,
         origin: &Origin,
         user: &User,
-        known: &UserPassword,
+        known: Option<&UserPassword>,
     ) -> Result<(Bearer, SystemTime), Fault> {
         let now = SystemTime::now();
         let ends = Moment::from(now + LIFE);
@@ -88,8 +89,9 @@ impl Administration<'_> {
         let plan = || {
             let mut draft = Draft::of_house(self.catalog)?;
             // Again, now that a change in between would be noticed.
-            let password = self.catalog.password(user.uuid)?.ok_or_else(refused)?;
-            if self.catalog.user(user.uuid)?.is_none() || password.hash != known.hash {
+            let hash = self.catalog.password(user.uuid)?.map(|password| password.hash);
+            let is_same = known.is_none_or(|known| hash.is_some_and(|hash| hash == known.hash));
+            if self.catalog.user(user.uuid)?.is_none() || !is_same {
                 return Err(refused());
             }
             let sessions = self.catalog.sessions(user.uuid, MAX_SESSIONS)?;
@@ -107,6 +109,7 @@ impl Administration<'_> {
                 name: &user.name,
                 data: json!({
                     "user": {"uuid": user.uuid, "email": user.email},
+                    "method": if known.is_some() { "password" } else { "openid" },
                     "expires_at": time::text(expires_at),
                 }),
             };

@@ -33,6 +33,43 @@ impl SignInService for Registry {
         door::answer("CreateSession", origin.request_id.as_deref(), outcome)
     }
 
+    async fn begin_sign_in(
+        &self,
+        request: Request<v1::BeginSignInRequest>,
+    ) -> Answer<v1::BeginSignInResponse> {
+        let (metadata, _, request) = request.into_parts();
+        let origin = Origin::read(&metadata);
+        let begun = self.administration().begin_sign_in(&origin, request).await;
+        let outcome = begun.map(|location| v1::BeginSignInResponse { location });
+        door::answer("BeginSignIn", origin.request_id.as_deref(), outcome)
+    }
+
+    async fn finish_sign_in(
+        &self,
+        request: Request<v1::FinishSignInRequest>,
+    ) -> Answer<v1::FinishSignInResponse> {
+        let (metadata, _, request) = request.into_parts();
+        let origin = Origin::read(&metadata);
+        let finished = self.administration().finish_sign_in(&origin, request).await;
+        let outcome = finished.map(|location| v1::FinishSignInResponse { location });
+        door::answer("FinishSignIn", origin.request_id.as_deref(), outcome)
+    }
+
+    async fn redeem_sign_in(
+        &self,
+        request: Request<v1::RedeemSignInRequest>,
+    ) -> Answer<v1::RedeemSignInResponse> {
+        let (metadata, _, request) = request.into_parts();
+        let origin = Origin::read(&metadata);
+        let made = self.administration().redeem_sign_in(&origin, request).await;
+        let outcome = made.map(|(user, bearer, expires_at)| v1::RedeemSignInResponse {
+            token: bearer.expose().to_owned(),
+            expires_at: Some(time::write(expires_at)),
+            user: Some(wire::user(user)),
+        });
+        door::answer("RedeemSignIn", origin.request_id.as_deref(), outcome)
+    }
+
     async fn delete_session(
         &self,
         request: Request<v1::DeleteSessionRequest>,
@@ -131,7 +168,8 @@ mod tests {
         ("CreateInvitation", Some(Scope::WriteMembers)),
         ("DeleteInvitation", Some(Scope::WriteMembers)),
     ];
-    const OPEN: [&str; 2] = ["CreateSession", "AcceptInvitation"];
+    const OPEN: [&str; 5] =
+        ["CreateSession", "AcceptInvitation", "BeginSignIn", "FinishSignIn", "RedeemSignIn"];
 
     /// Makes the call of that name with a message that says nothing.
     async fn call(mut client: Client, name: &str, token: &Bearer) -> Result<(), Fault> {

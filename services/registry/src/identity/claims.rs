@@ -10,14 +10,22 @@ const LEEWAY: Duration = Duration::from_secs(30);
 /// The most characters of a subject that are kept for the audit.
 const MAX_SUBJECT_CHARS: usize = 256;
 
+/// Whether a token must say from when on it holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Nbf {
+    Required,
+    MayBeMissing,
+}
+
 /// The claims of a token.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Claims(Value);
 
 impl Claims {
-    /// Judges what every token must have, whoever trusts it: `iss`, `exp`, `nbf` and `iat`, each of its type.
-    pub(super) fn judge(&self, issuer: &str, now: SystemTime) -> Result<(), Refused> {
+    /// Judges what every token must have, whoever trusts it: `iss`, `exp`, `iat` and, unless it is said that it may be
+    /// missing, `nbf`, each of its type.
+    pub(super) fn judge(&self, issuer: &str, now: SystemTime, nbf: Nbf) -> Result<(), Refused> {
         if self.0.get("iss").and_then(Value::as_str) != Some(issuer) {
             return Err(wrong("iss", "its issuer"));
         }
@@ -27,6 +35,9 @@ impl Claims {
             return Err(wrong("exp", "in the future"));
         }
         for name in ["nbf", "iat"] {
+            if name == "nbf" && nbf == Nbf::MayBeMissing && self.0.get(name).is_none() {
+                continue;
+            }
             if self.seconds(name)? > early {
                 return Err(wrong(name, "in the past"));
             }
@@ -34,17 +45,35 @@ impl Claims {
         Ok(())
     }
 
-    /// Whether the token is for the audience of `trust` and all its conditions hold.
-    pub(super) fn meet(&self, trust: &Trust) -> Result<(), Refused> {
-        let is_for_us = match self.0.get("aud") {
-            Some(Value::String(audience)) => *audience == trust.audience,
+    /// Whether the token is for that audience, alone or beside others.
+    pub(super) fn is_for(&self, wanted: &str) -> bool {
+        match self.0.get("aud") {
+            Some(Value::String(audience)) => audience == wanted,
             Some(Value::Array(audiences)) => {
-                audiences.iter().all(Value::is_string)
-                    && audiences.iter().any(|audience| audience == trust.audience.as_str())
+                audiences.iter().all(Value::is_string) && audiences.iter().any(|audience| audience == wanted)
             }
             _ => false,
-        };
-        if !is_for_us {
+        }
+    }
+
+    /// Whether others are its audience too.
+    pub(super) fn is_for_several(&self) -> bool {
+        self.0.get("aud").and_then(Value::as_array).is_some_and(|audiences| audiences.len() > 1)
+    }
+
+    /// A claim that is a text.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
+    /// Whether a claim is there and true; some providers write it as a text.
+    pub(super) fn is_true(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| value == true || value == "true")
+    }
+
+    /// Whether the token is for the audience of `trust` and all its conditions hold.
+    pub(super) fn meet(&self, trust: &Trust) -> Result<(), Refused> {
+        if !self.is_for(&trust.audience) {
             return Err(wrong("aud", "the audience that this portal expects"));
         }
         match trust.conditions.iter().find(|condition| !condition.holds(&self.0)) {
@@ -68,6 +97,6 @@ impl Claims {
     }
 }
 
-fn wrong(claim: &str, expected: &'static str) -> Refused {
+pub(super) fn wrong(claim: &str, expected: &'static str) -> Refused {
     Refused::Claim { claim: claim.to_owned(), expected }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Uri;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use model::fault::Cause;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -20,15 +20,15 @@ use std::{
 use tokio::time::{Instant, timeout};
 
 /// How long keys are used without asking again.
-const FRESH: Duration = Duration::from_secs(60 * 60);
+pub(crate) const FRESH: Duration = Duration::from_secs(60 * 60);
 /// How long they are used where asking again fails.
 const USABLE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The least time between two questions to an issuer.
 const FLOOR: Duration = Duration::from_secs(30);
 /// How long an issuer may take for one answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// The most bytes of one answer.
-const MAX_ANSWER_BYTES: usize = 256 << 10;
+pub(crate) const MAX_ANSWER_BYTES: usize = 256 << 10;
 /// The most issuers whose keys are kept.
 const MAX_ISSUERS: usize = 1_000;
 const DISCOVERY: &str = "/.well-known/openid-configuration";
@@ -60,8 +60,13 @@ struct Read {
 /// What an issuer says of itself.
 #[derive(Deserialize)]
 struct Configuration {
-    issuer: String,
     jwks_uri: String,
+}
+
+/// As whom it says that it does.
+#[derive(Deserialize)]
+struct Name {
+    issuer: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +90,7 @@ enum FetchError {
 /// # Errors
 ///
 /// What it must be.
-pub(crate) fn check_issuer(url: &str) -> Result<(), String> {
+pub fn check_issuer(url: &str) -> Result<(), String> {
     match url.contains('?') {
         true => Err("must not have a query".to_owned()),
         false => guard(url).map(drop),
@@ -93,7 +98,7 @@ pub(crate) fn check_issuer(url: &str) -> Result<(), String> {
 }
 
 /// A URL that may be asked.
-fn guard(url: &str) -> Result<Uri, String> {
+pub(crate) fn guard(url: &str) -> Result<Uri, String> {
     check_upstream_url(url)?;
     let uri: Uri = url.parse().map_err(|_| "must be a URL".to_owned())?;
     match uri.scheme_str() {
@@ -182,14 +187,31 @@ impl Read {
     }
 }
 
-async fn keys(fetch: &dyn Fetch, issuer: &str) -> Result<Keys, FetchError> {
+/// What an issuer says of itself, as far as `Said` reads it.
+///
+/// # Errors
+///
+/// Why it cannot be had.
+pub(crate) async fn discovery<Said: DeserializeOwned>(
+    fetch: &dyn Fetch,
+    issuer: &str,
+) -> Result<Said, Cause> {
+    Ok(discover(fetch, issuer).await?)
+}
+
+async fn discover<Said: DeserializeOwned>(fetch: &dyn Fetch, issuer: &str) -> Result<Said, FetchError> {
     let (uri, text) = get(fetch, &format!("{}{DISCOVERY}", issuer.trim_end_matches('/'))).await?;
-    let configuration: Configuration =
-        serde_json::from_slice(&text).map_err(|source| FetchError::Unreadable(uri, source))?;
-    if configuration.issuer != issuer {
-        return Err(FetchError::OtherIssuer(configuration.issuer.chars().take(200).collect()));
+    let unreadable = |source| FetchError::Unreadable(uri.clone(), source);
+    let Name { issuer: name } = serde_json::from_slice(&text).map_err(unreadable)?;
+    if name != issuer {
+        return Err(FetchError::OtherIssuer(name.chars().take(200).collect()));
     }
-    let (uri, text) = get(fetch, &configuration.jwks_uri).await?;
+    serde_json::from_slice(&text).map_err(unreadable)
+}
+
+async fn keys(fetch: &dyn Fetch, issuer: &str) -> Result<Keys, FetchError> {
+    let Configuration { jwks_uri } = discover(fetch, issuer).await?;
+    let (uri, text) = get(fetch, &jwks_uri).await?;
     Keys::parse(&text).map_err(|source| FetchError::Unreadable(uri, source))
 }
 

@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::Uri;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
-use model::fault::Cause;
+use model::{Secret, fault::Cause};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
 use std::{
@@ -125,5 +125,15 @@ impl Fetch for Published {
             }
             Ok(text.into())
         })
+    }
+
+    fn post(
+        &self,
+        uri: Uri,
+        _: Option<Secret>,
+        _: Secret,
+        limit: usize,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, Cause>> + Send + '_>> {
+        self.get(uri, limit)
     }
 }

@@ -72,6 +72,9 @@ administer! {
 administer! {
     v1::sign_in_service_server::SignInService:
     create_session: CreateSessionRequest => CreateSessionResponse,
+    begin_sign_in: BeginSignInRequest => BeginSignInResponse,
+    finish_sign_in: FinishSignInRequest => FinishSignInResponse,
+    redeem_sign_in: RedeemSignInRequest => RedeemSignInResponse,
     delete_session: DeleteSessionRequest => DeleteSessionResponse,
     set_password: SetPasswordRequest => SetPasswordResponse,
     list_invitations: ListInvitationsRequest => ListInvitationsResponse,
