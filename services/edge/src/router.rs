@@ -206,7 +206,6 @@ impl Service {
 }
 
 /// Writes what every answer has.
-
 fn mark(headers: &mut HeaderMap, id: RequestId) {
     headers.insert(REQUEST_ID, id.0);
     headers.insert(header::CACHE_CONTROL, NO_STORE);

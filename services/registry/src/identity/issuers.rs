@@ -118,7 +118,7 @@ impl Issuers {
         Self { fetch, known: Mutex::default() }
     }
 
-    /// The key of `issuer` with that id.
+    /// The key of `issuer` with that id, or its only one.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl Issuers {
     pub(super) async fn key(
         &self,
         issuer: &str,
-        id: &str,
+        id: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<DecodingKey, Refused> {
         let known = self.issuer(issuer);
@@ -182,7 +182,7 @@ impl Issuer {
 
 impl Read {
     /// A key that was read at most so long ago.
-    fn key(&self, id: &str, algorithm: Algorithm, age: Duration) -> Option<DecodingKey> {
+    fn key(&self, id: Option<&str>, algorithm: Algorithm, age: Duration) -> Option<DecodingKey> {
         self.at.filter(|at| at.elapsed() < age).and_then(|_| self.keys.find(id, algorithm))
     }
 }

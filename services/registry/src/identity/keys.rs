@@ -12,7 +12,7 @@ use std::{collections::HashMap, sync::Arc};
 /// The most keys of an issuer.
 const MAX_KEYS: usize = 100;
 
-/// Keys by their id.
+/// Keys by their id; one that has none is known by an empty one.
 #[derive(Clone, Default)]
 pub(super) struct Keys(HashMap<String, Arc<Key>>);
 
@@ -36,17 +36,31 @@ impl Keys {
         Ok(Self(read.collect()))
     }
 
-    /// The key of that id, if it is for that algorithm.
-    pub(super) fn find(&self, id: &str, algorithm: Algorithm) -> Option<DecodingKey> {
-        let key = self.0.get(id)?;
-        let fits =
-            key.decoding.family() == algorithm.family() && key.algorithm.is_none_or(|only| only == algorithm);
-        fits.then(|| key.decoding.clone())
+    /// The key of that id, if it is for that algorithm. A token that names none is signed with the only one there is for
+    /// its algorithm (OpenID Connect Core 1.0, section 10.1).
+    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
+        let key = match id {
+            Some(id) => self.0.get(id).filter(|key| key.fits(algorithm))?,
+            None => {
+                let mut fitting = self.0.values().filter(|key| key.fits(algorithm));
+                fitting.next().filter(|_| fitting.next().is_none())?
+            }
+        };
+        Some(key.decoding.clone())
+    }
+}
+
+impl Key {
+    fn fits(&self, algorithm: Algorithm) -> bool {
+        self.decoding.family() == algorithm.family() && self.algorithm.is_none_or(|only| only == algorithm)
     }
 }
 
 fn read(key: Jwk) -> Option<(String, Arc<Key>)> {
-    let id = key.common.key_id.clone().filter(|id| id.len() <= MAX_KEY_ID_BYTES)?;
+    let id = key.common.key_id.clone().unwrap_or_default();
+    if id.len() > MAX_KEY_ID_BYTES {
+        return None;
+    }
     if matches!(&key.common.public_key_use, Some(usage) if *usage != PublicKeyUse::Signature) {
         return None;
     }

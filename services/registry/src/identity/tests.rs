@@ -180,16 +180,21 @@ fn keys_that_nobody_verifies_with_are_left_out() {
     let mut nameless = key.published();
     nameless.as_object_mut().unwrap().remove("kid");
     let symmetric = json!({"kty": "oct", "kid": "oct", "alg": "HS256", "k": "c2VjcmV0"});
-    let set = json!({"keys": [for_encryption, nameless, symmetric, {"kty": "new"}, 5, key.published()]});
+    let set = json!({"keys": [&for_encryption, &nameless, &symmetric, {"kty": "new"}, 5, key.published()]});
     let keys = keys::Keys::parse(set.to_string().as_bytes()).unwrap();
-    assert!(keys.find("good", Algorithm::ES256).is_some());
+    assert!(keys.find(Some("good"), Algorithm::ES256).is_some());
     for (id, algorithm) in [
         ("good", Algorithm::ES384),
         ("good", Algorithm::RS256),
         ("enc", Algorithm::ES256),
         ("oct", Algorithm::HS256),
     ] {
-        assert!(keys.find(id, algorithm).is_none(), "{id} {algorithm:?}");
+        assert!(keys.find(Some(id), algorithm).is_none(), "{id} {algorithm:?}");
     }
+    assert!(keys.find(None, Algorithm::ES256).is_none(), "there are two, and nobody says which");
+    let only = json!({"keys": [nameless, for_encryption, symmetric]}).to_string();
+    let only = keys::Keys::parse(only.as_bytes()).unwrap();
+    assert!(only.find(None, Algorithm::ES256).is_some(), "there is one");
+    assert!(only.find(None, Algorithm::RS256).is_none());
     assert!(keys::Keys::parse(b"{}").is_err());
 }

@@ -16,8 +16,11 @@ struct Scripted {
     configuration: Value,
     keys: Value,
     id_token: Mutex<String>,
-    asked: Mutex<Vec<(Option<String>, HashMap<String, String>)>>,
+    asked: Mutex<Vec<Question>>,
 }
+
+/// How a house proves who it is, and its form.
+type Question = (Option<String>, HashMap<String, String>);
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<Bytes, Cause>> + Send + 'a>>;
 
