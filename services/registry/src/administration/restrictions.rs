@@ -16,6 +16,11 @@ use serde_json::{Value, json};
 /// The most calls that a token can be good for where they are counted.
 const MAX_USES: u32 = 1_000_000_000;
 
+/// The most bytes of what tokens inherit: each of thousands carries it.
+const MAX_INHERITED_BYTES: usize = 8 << 10;
+/// The most bytes of what an exchange asks for.
+pub(crate) const MAX_ASKED_BYTES: usize = 4 << 10;
+
 /// Restrictions as they were asked for; a pinned revision is known when the token is made.
 pub(crate) struct Wanted {
     restrictions: Restrictions,
@@ -64,6 +69,18 @@ impl Wanted {
             problems.add(
                 "max_uses must be asked for with each exchange: nothing bounds how many tokens are made",
             );
+        }
+        Self::read_within(problems, asked, MAX_INHERITED_BYTES)
+    }
+
+    /// The same for what must have at most so many bytes.
+    pub(crate) fn read_within(problems: &mut Problems, asked: Option<v1::Restrictions>, most: usize) -> Self {
+        let bytes = asked.as_ref().map_or(0, bytes);
+        if bytes > most {
+            problems.add(format!(
+                "operations, variables and allowed_ip_addresses must have at most {most} bytes together here, they have {bytes}"
+            ));
+            return Self::read(problems, None);
         }
         Self::read(problems, asked)
     }
@@ -123,6 +140,16 @@ impl Wanted {
         };
         (!restrictions.is_none()).then(|| record::Restrictions::from(&restrictions))
     }
+}
+
+/// How long all names, values, schemas and addresses are together.
+fn bytes(asked: &v1::Restrictions) -> usize {
+    let v1::Restrictions { operations, variables, allowed_ip_addresses, .. } = asked;
+    let texts = variables.iter().flat_map(|variable| {
+        let v1::VariableRestriction { name, fixed_json, schemas_json } = variable;
+        schemas_json.iter().chain(fixed_json).chain([name])
+    });
+    texts.chain(operations).chain(allowed_ip_addresses).map(String::len).sum()
 }
 
 /// The operations of a document that was read from the store.

@@ -2,7 +2,10 @@
 //! the exchange asks for.
 
 use crate::{
-    administration::{problems::Problems, restrictions::Wanted},
+    administration::{
+        problems::Problems,
+        restrictions::{MAX_ASKED_BYTES, Wanted},
+    },
     caller::Origin,
     catalog::Catalog,
     record::{Portal, Restrictions},
@@ -14,10 +17,10 @@ use proto::registry::v1;
 ///
 /// # Errors
 ///
-/// BAD_REQUEST for what are no restrictions.
+/// BAD_REQUEST for what are no restrictions, or too long ones.
 pub(super) fn read(asked: Option<&v1::Restrictions>) -> Result<Wanted, Fault> {
     let mut problems = Problems::default();
-    let wanted = Wanted::read(&mut problems, asked.cloned());
+    let wanted = Wanted::read_within(&mut problems, asked.cloned(), MAX_ASKED_BYTES);
     match problems.told() {
         None => Ok(wanted),
         Some(told) => Err(Fault::new(Reason::BadRequest, told)),

@@ -319,3 +319,32 @@ async fn of_secrets_and_issuers_no_uses_are_counted() {
     let answer = fault(door.desk.administration().create_trusted_issuer(door.desk.signed(request)).await);
     assert_eq!(refused(answer, Reason::ValidationFailed), expected);
 }
+
+#[tokio::test]
+async fn what_each_of_many_tokens_carries_is_bounded() {
+    let door = Door::open().await;
+    // Names, values, schemas and addresses count.
+    let long = |bytes: usize| {
+        let value = "a".repeat(bytes / 2 - r#"branch"""#.len());
+        let pattern = "b".repeat(bytes - bytes / 2 - r#"tags{"const":""}"#.len());
+        run(
+            &[],
+            vec![
+                fixed("branch", &format!("\"{value}\"")),
+                checked("tags", &format!(r#"{{"const":"{pattern}"}}"#)),
+            ],
+        )
+    };
+    let expected = |most: usize, found: usize| {
+        format!(
+            "operations, variables and allowed_ip_addresses must have at most {most} bytes together here, they have {found}"
+        )
+    };
+    let (_, secret) = door.desk.secret("acme", "door").await;
+    door.exchange(&secret, Some(long(4_096))).await.unwrap();
+    assert_eq!(door.too_much(&secret, long(4_097)).await, expected(4_096, 4_097));
+    let ranges = |count: usize| at(&vec!["192.0.2.1"; count].join(" "));
+    let message = refused(door.secret(ranges(900)).await, Reason::ValidationFailed);
+    assert!(message.ends_with(&expected(8_192, 8_999)), "{message}");
+    door.secret(ranges(800)).await.unwrap();
+}
