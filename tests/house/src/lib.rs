@@ -9,6 +9,7 @@ mod client;
 mod house;
 mod process;
 mod search;
+mod start;
 mod upstream;
 
 pub use client::{Client, Reply};
