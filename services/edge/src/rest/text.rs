@@ -13,7 +13,7 @@ const SLUG: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
 macro_rules! host {
     () => {
         concat!(
-            r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[(([0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}",
+            r"([A-Za-z0-9._-]+|\[(([0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}",
             r"|([0-9A-Fa-f]{1,4}(:[0-9A-Fa-f]{1,4}){0,2})?::([0-9A-Fa-f]{1,4}(:[0-9A-Fa-f]{1,4}){0,3})?)\])",
         )
     };
@@ -23,13 +23,17 @@ macro_rules! port_and_path {
     () => {
         concat!(
             "(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?",
-            r"(/[A-Za-z0-9._~!$&'()*+,;=:@/-]*)?",
+            r"(/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?",
         )
     };
 }
 /// An absolute URL without user, password and fragment.
-const HTTP_URL: &str =
-    concat!("^https?://", host!(), port_and_path!(), r"(\?[A-Za-z0-9._~!$&'()*+,;=:@/?-]*)?$");
+const HTTP_URL: &str = concat!(
+    "^https?://",
+    host!(),
+    port_and_path!(),
+    r"(\?([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?$"
+);
 /// The same without a query, and with plain http on one's own machine alone.
 const ISSUER_URL: &str = concat!(
     "^(https://",

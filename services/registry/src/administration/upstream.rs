@@ -58,7 +58,8 @@ pub fn check_upstream_url(url: &str) -> Result<(), String> {
     let expected = || "must be an absolute http:// or https:// URL".to_owned();
     let uri: Uri = url.parse().map_err(|_| expected())?;
     let authority = uri.authority().ok_or_else(expected)?;
-    if !matches!(uri.scheme_str(), Some("http" | "https")) || authority.host().is_empty() {
+    let is_http = ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
+    if !is_http || authority.host().is_empty() {
         return Err(expected());
     }
     let bracketed = authority.host().strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -71,11 +72,33 @@ pub fn check_upstream_url(url: &str) -> Result<(), String> {
     if url.contains('#') {
         return Err("must not have a fragment".to_owned());
     }
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if bracketed.is_none() && !authority.host().bytes().all(is_name) {
+        return Err("must have a host of ASCII letters, digits, `.`, `_` and `-`".to_owned());
+    }
+    if !uri.path_and_query().is_none_or(|path| is_path(path.as_str())) {
+        return Err(
+            "must have a path and a query of what RFC 3986 lets stand there, the rest as %XX".to_owned()
+        );
+    }
     let rest = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
     if !rest.is_empty() && authority.port_u16().is_none() {
         return Err("must have a port from 0 to 65535, or none".to_owned());
     }
     Ok(())
+}
+
+/// Whether a path with a query has no other characters than those of RFC 3986, 3.3 and 3.4.
+fn is_path(text: &str) -> bool {
+    let mut parts = text.split('%');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~!$&'()*+,;=:@/?-".contains(&byte);
+    let first = parts.next().unwrap_or_default();
+    first.bytes().all(plain)
+        && parts.all(|part| {
+            let is_encoded =
+                part.get(..2).is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            is_encoded && part.bytes().all(plain)
+        })
 }
 
 /// Checks what goes to an upstream as `Authorization: Bearer …`.
@@ -183,7 +206,13 @@ mod tests {
 
     #[test]
     fn an_upstream_is_an_absolute_http_url() {
-        for url in ["https://graphql.example/v1", "http://127.0.0.1:8081", "http://[::1]:1/a?b=c"] {
+        for url in [
+            "https://graphql.example/v1",
+            "http://127.0.0.1:8081",
+            "http://[::1]:1/a?b=c",
+            "http://my_service:8080?a",
+            "https://a-b.example/%7Ea/$(b);c='d'?e=/?&f=%C3%A4",
+        ] {
             assert_eq!(check_upstream_url(url), Ok(()), "{url}");
         }
         let long = format!("https://a/{}", "b".repeat(MAX_URL_BYTES));
@@ -199,6 +228,14 @@ mod tests {
             "http://u:p@a/b",
             "http://a#b",
             "http://a:99999",
+            "HTTP://a",
+            "https://a*",
+            "https://a%20b",
+            "https://a/{b}",
+            "https://a/\u{e4}",
+            "https://a/%2",
+            "https://a/%zz?b",
+            "https://a?b|c",
             "http://a b",
             "http://[e0]/",
             "http://[1::2::3]:8080",
