@@ -48,14 +48,31 @@ REFUSED = re.compile(r"Validation failed: (?:{0})(?:, (?:{0}))*".format("|".join
 CONDITION = re.compile(r"it is at revision \d+, which is not what the change depends on")
 
 
+FORMAT = re.compile(r"violates `format` at \S*/properties/(\w+)")
+
+
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Keeps a failure, unless a request was refused that is as the document says, for what else there is."""
-    if type(failure).__name__ != "RejectedPositiveData":
-        return True
+    """Keeps a failure, unless one of the two below says that there is none."""
+    kind = type(failure).__name__
+    if kind == "RejectedPositiveData":
+        return not refused_for_what_there_is(response)
+    if kind == "AcceptedNegativeData":
+        return not merely_null(str(failure.message), case.body)
+    return True
+
+
+def refused_for_what_there_is(response):
+    """Whether a request that is as the document says was refused for what else there is."""
     try:
         message = response.json()["message"]
     except (ValueError, KeyError):
-        return True
+        return False
     known = {412: CONDITION, 422: REFUSED}.get(response.status_code)
-    return known is None or known.fullmatch(message) is None
+    return known is not None and known.fullmatch(message) is not None
+
+
+def merely_null(message, body):
+    """Whether what is said to break a format is null, which no format is about and the type allows."""
+    broken = FORMAT.search(message)
+    return broken is not None and isinstance(body, dict) and body.get(broken[1], "") is None
