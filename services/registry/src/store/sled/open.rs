@@ -244,7 +244,7 @@ fn judge(found: Option<Head>, anchored: Option<Anchored>) -> Result<Head, Refusa
 
 /// Opens sled, and waits for its lock: only what is left of a store that was just closed can still hold it, for ours
 /// is taken.
-fn open_sled(volume: &Volume) -> Result<sled::Db, Refusal> {
+pub(super) fn open_sled(volume: &Volume) -> Result<sled::Db, Refusal> {
     let config = sled::Config::new().path(volume.database()).flush_every_ms(None).cache_capacity(CACHE_BYTES);
     let since = Instant::now();
     loop {

@@ -180,7 +180,7 @@ fn nothing_foreign(view: &View) -> Result<(), Damage> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Failure, OpenError, Options, SledStore, record::Codec},
+        super::{Failure, OpenError, Options, SledStore, open::open_sled, record::Codec, volume::Volume},
         *,
     };
     use crate::store::{Batch, Store};
@@ -216,7 +216,8 @@ mod tests {
         }
         commit(&store, Batch::new().put(key("long"), vec![7; 10_000]).put(Key::new(b'x', "gone"), "a value"));
         drop(store);
-        let tree = sled::open(folder.path().join("db")).unwrap();
+        let volume = Volume::open(folder.path()).unwrap().unwrap();
+        let tree = open_sled(&volume).unwrap();
         tamper(&tree, &Codec::new(keys()));
         tree.flush().unwrap();
         folder
