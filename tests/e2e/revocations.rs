@@ -100,11 +100,13 @@ impl Trial {
         of_door("tokens", &made, text(&made["token"]))
     }
 
+    /// The token of a secret that is narrowed, and narrowed further for this one.
     async fn token_of_a_secret(&self) -> Doomed {
         let door =
             self.ask(0, ADMIN_TOKEN, Method::GET, "/v2/organizations/acme/portals/door", &Value::Null).await;
-        let made = self.made("secrets", json!({})).await;
-        let body = json!({"grant_type": "client_credentials", "client_id": door.json()["uuid"], "secret": made["secret"]});
+        let made = self.made("secrets", json!({"operations": ["Who"]})).await;
+        let body = json!({"grant_type": "client_credentials", "client_id": door.json()["uuid"], "secret": made["secret"],
+            "allowed_ip_addresses": "127.0.0.1"});
         of_door("secrets", &made, self.exchanged("door", body).await)
     }
 

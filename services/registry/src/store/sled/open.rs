@@ -110,7 +110,8 @@ pub enum OpenError {
 }
 
 /// [`OpenError`] without the folder.
-enum Refusal {
+#[derive(Debug)]
+pub(super) enum Refusal {
     Damaged(String),
     Storage(io::Error),
 }
