@@ -134,7 +134,9 @@ pub(crate) fn asked<T>(message: T, id: &RequestId, address: Option<IpAddr>) -> t
 }
 
 /// Waits for the registry's answer.
-async fn answered<T>(call: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Fault> {
+pub(crate) async fn answered<T>(
+    call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+) -> Result<T, Fault> {
     let late = |_| Fault::new(Reason::RegistryUnavailable, "the registry took too long");
     let answered = time::timeout(CALL_TIMEOUT, call).await.map_err(late)?;
     answered

@@ -6,9 +6,8 @@
 use crate::{
     answer::{self, Headers, Refusal},
     client::{self, PeerAddress},
-    exchange::asked,
+    exchange::{answered, asked},
     reply::Body,
-    rest::answered,
     room::Inner,
     router::RequestId,
 };

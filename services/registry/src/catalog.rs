@@ -211,12 +211,12 @@ impl Catalog {
         self.read(&table::secret_order(portal, secret))
     }
 
-    /// When a token or a secret was last used, as far as that is written.
     /// How many uses of a token are spent, and the commit that said so.
     pub(crate) fn spent_uses(&self, token: Uuid) -> Result<Option<(SpentUses, Revision)>, ReadError> {
         self.read_entry(&table::spent_uses(token))
     }
 
+    /// When a token or a secret was last used, as far as that is written.
     pub(crate) fn token_use(&self, token: Uuid) -> Result<Option<TokenUse>, ReadError> {
         self.read(&table::token_use(token))
     }

@@ -15,7 +15,7 @@ use model::{Secret, fault::Chain};
 use serde_json::{Value, value::RawValue};
 use std::{
     fmt::Display,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     pin::pin,
     time::Duration,
 };
@@ -252,22 +252,16 @@ async fn with_progress<T>(what: &str, work: impl Future<Output = T>) -> T {
         tokio::select! {
             done = &mut work => {
                 if shown && seconds > 1 {
-                    say("\r\u{1b}[K");
+                    output::tell("\r\u{1b}[K");
                 }
                 return done;
             }
             () = time::sleep(SAY_SO) => {
                 if shown {
-                    say(&format!("\rwaiting for {what} ({seconds} s)"));
+                    output::tell(&format!("\rwaiting for {what} ({seconds} s)"));
                 }
             }
         }
     }
     work.await
-}
-
-fn say(text: &str) {
-    let mut out = io::stderr().lock();
-    // A terminal that is gone shows nothing.
-    let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

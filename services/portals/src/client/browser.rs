@@ -1,7 +1,7 @@
 //! Signing in with a browser on this machine: where it comes back to is a listener that waits here for it (RFC 8252,
 //! section 7.3), and what it comes with is of use to nobody else (RFC 7636).
 
-use super::api::Api;
+use super::{api::Api, output};
 use crate::exit::Failure;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, service::service_fn};
@@ -11,13 +11,7 @@ use hyper_util::{
 };
 use model::{Bearer, BearerKind};
 use serde_json::{Value, json};
-use std::{
-    collections::HashMap,
-    convert::Infallible,
-    io::{self, Write},
-    net::Ipv4Addr,
-    time::Duration,
-};
+use std::{collections::HashMap, convert::Infallible, io, net::Ipv4Addr, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
@@ -45,7 +39,7 @@ pub(crate) async fn sign_in(api: &Api) -> Result<Value, Failure> {
         "/sign-in?redirect_uri=http%3A%2F%2F127.0.0.1%3A{port}%2F&state={}&code_challenge={challenge}&code_challenge_method=S256",
         state.expose()
     );
-    say(&format!("To sign in, open {}\nwaiting for you to come back …\n", api.url(&path)));
+    output::tell(&format!("To sign in, open {}\nwaiting for you to come back …\n", api.url(&path)));
     let nobody = |_| Failure::refused("nobody came back from the identity provider");
     match timeout(PATIENCE, back(&listener, state.expose())).await.map_err(nobody)? {
         Ok(code) => Ok(json!({"code": code, "code_verifier": verifier.expose()})),
@@ -109,12 +103,6 @@ fn page(returned: Option<&Returned>) -> Response<String> {
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
     response
-}
-
-fn say(text: &str) {
-    let mut out = io::stderr().lock();
-    // Nobody may be there to read it.
-    let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! How `portals invoke --login` comes to a token: a code that a member approves (RFC 8628).
 
-use super::api::{Api, Reply};
+use super::{
+    api::{Api, Reply},
+    output,
+};
 use crate::exit::Failure;
 use http::{Method, StatusCode};
 use model::Secret;
 use serde::Deserialize;
 use serde_json::json;
-use std::{
-    io::{self, Write},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// How much longer to wait between two questions when asked to, or when there is no answer (RFC 8628, section 3.5).
 const MORE: Duration = Duration::from_secs(5);
@@ -84,7 +84,5 @@ fn show(code: &Code) {
     let text = format!(
         "To approve the call in your name, open {authorization_url} or run:\n\n    portals code show {code}\n    portals code authorize {code} --revision …\n\nwaiting for an answer …\n"
     );
-    let mut out = io::stderr().lock();
-    // Nobody may be there to read it.
-    let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    output::tell(&text);
 }

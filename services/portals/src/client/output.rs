@@ -3,6 +3,7 @@
 use super::api::{Api, Reply};
 use crate::exit::{self, Failure};
 use serde_json::{Map, Value, value::RawValue};
+use std::io::{self, Write};
 
 /// Longer texts are cut in tables.
 const CELL_CHARS: usize = 48;
@@ -66,6 +67,12 @@ pub(crate) fn table(api: &Api, things: &[Box<RawValue>], columns: &[&str]) -> Re
         exit::print(&format!("{}\n", line.join("  ").trim_end()));
     }
     Ok(())
+}
+
+/// Tells people something on stderr: stdout is for what was asked for. A terminal that is gone shows nothing.
+pub(crate) fn tell(text: &str) {
+    let mut out = io::stderr().lock();
+    let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Prints bytes as they came, and a line end.

@@ -1,14 +1,12 @@
 //! What waits for somebody to come back: a bounded number of things, each for a while, each taken once.
 
 use crate::exchange::Place;
-use model::{Bearer, BearerKind, Fault, Reason};
+use model::{Bearer, BearerKind, Fault, Fingerprint, Reason};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
-
-use model::Fingerprint;
 
 /// The most things that wait: in all, and for those of one place.
 const MAX: usize = 10_000;
