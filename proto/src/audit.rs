@@ -8,7 +8,6 @@
 use crate::{registry::v1, time};
 use model::Fingerprint;
 use serde_json::{Map, Value, json};
-use std::fmt::Write;
 
 /// The property that the hash itself does not cover.
 const HASH: &str = "hash";
@@ -38,11 +37,7 @@ pub fn hash(event: &Value) -> String {
         Value::Object(object) => write_object(object, Some(HASH), &mut text),
         other => write_value(other, &mut text),
     }
-    let mut digits = String::with_capacity(64);
-    for byte in Fingerprint::of(text.as_bytes()).as_bytes() {
-        write!(digits, "{byte:02x}").expect("a string takes all that is written");
-    }
-    digits
+    Fingerprint::of(text.as_bytes()).to_hex()
 }
 
 fn write_value(value: &Value, to: &mut String) {

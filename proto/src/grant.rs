@@ -5,6 +5,7 @@
 
 use model::{
     document::{Operation, OperationKind, Type, Variable},
+    input::{EnumValues, InputField, InputObject, InputType},
     portal::ExtraVariables,
     restriction::{InvalidRestrictions, Narrowing, Parts, Restrictions},
 };
@@ -168,6 +169,37 @@ pub struct DocumentClaim {
     /// The source of each fragment.
     #[serde(default)]
     pub fragments: Vec<String>,
+    /// What is known of the types that its variables reach.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<InputTypeClaim>,
+}
+
+/// An enum or an input object of the upstream's schema: it has values or fields.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct InputTypeClaim {
+    /// Its name.
+    pub name: String,
+    /// The values of an enum.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// The fields of an input object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<InputFieldClaim>,
+    /// Whether exactly one of the fields is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_of: bool,
+}
+
+/// A field of an input object.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct InputFieldClaim {
+    /// Its name.
+    pub name: String,
+    /// Its type, as GraphQL writes it.
+    pub r#type: String,
+    /// Whether there is a value for where it is left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub default: bool,
 }
 
 /// An operation of a document.
@@ -208,6 +240,7 @@ impl From<&model::document::Document> for DocumentClaim {
         Self {
             operations: document.operations.iter().map(OperationClaim::from).collect(),
             fragments: document.fragments.clone(),
+            types: Vec::new(),
         }
     }
 }
@@ -232,9 +265,26 @@ impl From<&Operation> for OperationClaim {
 
 /// A claim that is not what any registry writes.
 #[derive(Debug, thiserror::Error)]
-#[error("the grant's variable `{variable}` has no readable type")]
+#[error("the grant's variable or field `{name}` has no readable type")]
 pub struct UnreadableClaim {
-    variable: String,
+    name: String,
+}
+
+impl TryFrom<InputTypeClaim> for (String, InputType) {
+    type Error = UnreadableClaim;
+
+    fn try_from(claim: InputTypeClaim) -> Result<Self, UnreadableClaim> {
+        let field = |InputFieldClaim { name, r#type, default }| match Type::parse(&r#type) {
+            Some(r#type) => Ok(InputField { name, r#type, has_default: default }),
+            None => Err(UnreadableClaim { name }),
+        };
+        let InputTypeClaim { name, values, fields, one_of } = claim;
+        if !values.is_empty() {
+            return Ok((name, InputType::Enum(EnumValues::new(values))));
+        }
+        let fields = fields.into_iter().map(field).collect::<Result<_, _>>()?;
+        Ok((name, InputType::Object(InputObject::new(fields, one_of))))
+    }
 }
 
 impl TryFrom<OperationClaim> for Operation {
@@ -245,7 +295,7 @@ impl TryFrom<OperationClaim> for Operation {
             Some(r#type) => {
                 Ok(Variable { name: claim.name, r#type, default: claim.default, used: claim.used })
             }
-            None => Err(UnreadableClaim { variable: claim.name }),
+            None => Err(UnreadableClaim { name: claim.name }),
         };
         Ok(Self {
             name: claim.name,

@@ -13,6 +13,10 @@ use http::Method;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
+const BUILDKITE: &[&str] = &["buildkite/operations.json", "buildkite/generated_operations.json"];
+const GITHUB: &[&str] = &["github/operations.json", "github/generated_operations.json"];
+const SPEC: &[&str] = &["spec/documents.json"];
+
 /// The rules that a document may break and be stored all the same.
 const ALLOWED: &[&str] = &["NoUnusedVariablesRule", "NoUnusedFragmentsRule"];
 /// The rules that cannot be judged without the schema.
@@ -23,9 +27,13 @@ const NEED_A_SCHEMA: &[&str] =
 const MAX_WITHOUT_VARIABLES: usize = 20;
 
 fn data(name: &str) -> Option<Value> {
+    text(name).map(|text| serde_json::from_str(&text).expect("the data is JSON"))
+}
+
+fn text(name: &str) -> Option<String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
-    match fs::read(&path) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).expect("the data is JSON")),
+    match fs::read_to_string(&path) {
+        Ok(text) => Some(text),
         Err(_) => {
             house::skipped(format_args!("there is no {name} in ../shared/data"));
             None
@@ -35,22 +43,42 @@ fn data(name: &str) -> Option<Value> {
 
 #[tokio::test]
 async fn operations_of_buildkite_run_as_they_were_meant() {
-    corpus(&["buildkite/operations.json", "buildkite/generated_operations.json"]).await;
+    corpus(BUILDKITE, None).await;
 }
 
 #[tokio::test]
 async fn operations_of_github_run_as_they_were_meant() {
-    corpus(&["github/operations.json", "github/generated_operations.json"]).await;
+    corpus(GITHUB, None).await;
 }
 
 #[tokio::test]
 async fn documents_on_the_rules_are_stored_or_refused() {
-    corpus(&["spec/documents.json"]).await;
+    corpus(SPEC, None).await;
 }
 
-async fn corpus(files: &[&str]) {
+#[tokio::test]
+async fn operations_of_buildkite_are_held_against_its_schema() {
+    corpus(BUILDKITE, Some("buildkite/schema.graphql")).await;
+}
+
+#[tokio::test]
+async fn operations_of_github_are_held_against_its_schema_as_it_is_published() {
+    corpus(GITHUB, Some("github/schema.as-published.graphql")).await;
+}
+
+#[tokio::test]
+async fn documents_on_the_rules_are_held_against_their_schema() {
+    corpus(SPEC, Some("spec/schema.graphql")).await;
+}
+
+async fn corpus(files: &[&str], schema: Option<&str>) {
     let house = House::open(PORTALS, Shape::Up, &[]).await;
-    house.organization("acme", json!({"rate_limit_per_minute": 0})).await;
+    let schema = match schema.map(text) {
+        Some(None) => return,
+        schema => schema.flatten(),
+    };
+    house.organization("acme", json!({"rate_limit_per_minute": 0, "schema": schema})).await;
+    let schema = schema.is_some();
     let (mut stored, mut refused, mut invoked) = (0, 0, 0);
     for file in files {
         let Some(data) = data(file) else { return };
@@ -61,7 +89,7 @@ async fn corpus(files: &[&str]) {
             let body = json!({"name": slug, "slug": slug, "query": source});
             let reply = house.manage(Method::POST, "/v2/organizations/acme/portals", body).await;
             let id = document["id"].as_str().unwrap_or_default();
-            if !storable(document, &source) {
+            if !storable(document, &source, schema) {
                 assert_eq!(reply.status, 422, "{id} must be refused");
                 let message = reply.json()["message"].as_str().unwrap_or_default().to_owned();
                 assert!(message.starts_with("Validation failed: "), "{id}: {message}");
@@ -77,6 +105,9 @@ async fn corpus(files: &[&str]) {
             let portal = reply.json();
             assert_eq!(portal["query"], *source, "{id} is stored exactly as sent");
             invoked += invoke_all(&house, &slug, &portal, document, &source, id).await;
+            if schema {
+                misinvoke_all(&house, &slug, &portal, document, id).await;
+            }
         }
     }
     println!("{stored} stored, {refused} refused, {invoked} invocations");
@@ -95,7 +126,7 @@ fn source(document: &Value) -> Option<String> {
 }
 
 /// Whether the contract lets the document be stored.
-fn storable(document: &Value, source: &str) -> bool {
+fn storable(document: &Value, source: &str, schema: bool) -> bool {
     let operations = document["operations"].as_array().map_or(&[][..], Vec::as_slice);
     let subscribes = operations.iter().any(|operation| operation["type"] == "subscription");
     let broken = document["errors"].as_array().map_or(&[][..], Vec::as_slice);
@@ -104,12 +135,24 @@ fn storable(document: &Value, source: &str) -> bool {
     let only_allowed = document["parse_ok"] == true
         && broken.iter().all(|error| is_one_of(error, ALLOWED) || is_one_of(error, NEED_A_SCHEMA));
     let deep = depth(source) > 64;
+    let no_verdict = |error: &Value| error["message"] == "Validation aborted.";
+    let may_be = |error: &Value| is_one_of(error, ALLOWED) || differs_in_null(error) || no_verdict(error);
+    let valid = broken.iter().all(may_be);
     (document["valid_without_schema"] == true || only_allowed)
+        && (!schema || valid)
         && document["has_operation"] != false
         && !operations.is_empty()
         && !subscribes
         && source.len() <= 128 << 10
         && !deep
+}
+
+/// Whether it is fields of one name of which one can be null: published programs send that, and upstreams run it.
+fn differs_in_null(error: &Value) -> bool {
+    let message = error["message"].as_str().unwrap_or_default();
+    let types = message.split_once("conflicting types \"").and_then(|(_, rest)| rest.split_once('"'));
+    let other = types.and_then(|(_, rest)| rest.split('"').nth(1));
+    types.map(|(one, _)| one.replace('!', "")) == other.map(|other| other.replace('!', "")) && other.is_some()
 }
 
 /// How deep brackets of all kinds are nested; strings and comments of the corpora hold none that matter.
@@ -156,6 +199,17 @@ async fn invoke_all(
         invoked += 1;
     }
     invoked
+}
+
+/// What the schema alone tells of variables is told too.
+async fn misinvoke_all(house: &House, slug: &str, portal: &Value, document: &Value, id: &str) {
+    let token = portal["token"].as_str().expect("a new portal comes with a token");
+    for case in document["variables"]["incorrect"].as_array().into_iter().flatten() {
+        let query =
+            case["operation"].as_str().map(|name| format!("?operation_name={name}")).unwrap_or_default();
+        let reply = house.call("acme", &format!("{slug}{query}"), token, &case["variables"]).await;
+        assert_eq!(reply.code(), "VARIABLES_INVALID", "{id} {case}");
+    }
 }
 
 /// A call with `{}` for the first operations that need no variable and that no case runs.

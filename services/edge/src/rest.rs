@@ -51,7 +51,7 @@ use model::{Bearer, Fault, Fingerprint, Reason, Slug};
 use percent_encoding::percent_decode_str;
 use properties::Properties;
 use proto::{
-    Channel, MAX_MESSAGE_BYTES, MAX_PAGE_BYTES,
+    Channel, MAX_CHANGE_BYTES, MAX_MESSAGE_BYTES, MAX_PAGE_BYTES,
     registry::v1::{
         DescribeAccessTokenRequest, administration_service_client::AdministrationServiceClient,
         code_service_client::CodeServiceClient, membership_service_client::MembershipServiceClient,
@@ -76,6 +76,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most bytes of a body: enough that a document which is too large is refused as one, with all that is said of it.
 const BODY_BYTES: usize = 3 << 20;
+/// The same where it may be the schema of an upstream.
+const LARGE_BODY_BYTES: usize = 9 << 20;
 /// The same where nobody knows who sends it.
 const VISITOR_BODY_BYTES: usize = 16 << 10;
 
@@ -87,9 +89,7 @@ pub(crate) type MembershipClient = MembershipServiceClient<Channel>;
 
 /// Reaches the administration over `channel`.
 pub(crate) fn client(channel: Channel) -> Client {
-    Client::new(channel)
-        .max_decoding_message_size(MAX_PAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    Client::new(channel).max_decoding_message_size(MAX_PAGE_BYTES).max_encoding_message_size(MAX_CHANGE_BYTES)
 }
 
 /// Reaches the memberships over `channel`.
@@ -344,7 +344,7 @@ impl Asked {
     }
 
     /// Reads the body, once it is known that the caller may send it.
-    async fn properties(&self, scope: Option<&'static str>) -> Result<Properties, Refused> {
+    async fn properties(&self, scope: Option<&'static str>, bytes: usize) -> Result<Properties, Refused> {
         let token =
             answered(self.registry().describe_access_token(self.message(DescribeAccessTokenRequest {})))
                 .await?;
@@ -352,7 +352,7 @@ impl Asked {
             let message = format!("the API access token lacks the scope {scope}");
             return Err(Fault::new(Reason::Forbidden, message).into());
         }
-        self.body(BODY_BYTES).await
+        self.body(bytes).await
     }
 
     /// Reads the body, of at most so many bytes.

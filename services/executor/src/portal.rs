@@ -7,6 +7,7 @@ use model::{
     Fault, Reason,
     document::{Operation, OperationKind},
     fault::Details,
+    input::{InputType, InputTypes},
     portal::ExtraVariables,
     variables::{Coerced, coerce},
 };
@@ -17,6 +18,7 @@ use std::{borrow::Cow, collections::HashMap};
 pub struct Portal {
     operations: Vec<Prepared>,
     fragments: Vec<String>,
+    types: InputTypes,
     by_name: HashMap<String, usize>,
 }
 
@@ -49,7 +51,7 @@ impl Portal {
     ///
     /// `UnreadableClaim` for what no registry has written.
     pub fn compile(document: DocumentClaim) -> Result<Self, UnreadableClaim> {
-        let DocumentClaim { operations: claims, fragments } = document;
+        let DocumentClaim { operations: claims, fragments, types } = document;
         let mut operations = Vec::with_capacity(claims.len());
         let mut left = MAX_OPENINGS_BYTES;
         for claim in claims {
@@ -68,7 +70,8 @@ impl Portal {
             .enumerate()
             .filter_map(|(index, prepared)| Some((prepared.operation.name.clone()?, index)))
             .collect();
-        Ok(Self { operations, fragments, by_name })
+        let types = types.into_iter().map(<(String, InputType)>::try_from).collect::<Result<_, _>>()?;
+        Ok(Self { operations, fragments, types, by_name })
     }
 
     /// Picks the operation and coerces the variables.
@@ -84,7 +87,7 @@ impl Portal {
         variables: &[u8],
     ) -> Result<Sendable, Fault> {
         let prepared = self.select(name).map_err(|fault| unreadable(variables).unwrap_or(fault))?;
-        let coerced = coerce(&prepared.operation, extra, variables)?;
+        let coerced = coerce(&prepared.operation, &self.types, extra, variables)?;
         Ok(self.sendable(prepared, coerced))
     }
 
@@ -147,7 +150,8 @@ fn unreadable(variables: &[u8]) -> Option<Fault> {
         fragments: Vec::new(),
         variables: Vec::new(),
     };
-    coerce(&any, ExtraVariables::Ignore, variables).err().filter(|fault| fault.reason() == Reason::BadRequest)
+    let coerced = coerce(&any, &InputTypes::unknown(), ExtraVariables::Ignore, variables);
+    coerced.err().filter(|fault| fault.reason() == Reason::BadRequest)
 }
 
 fn json_text(text: &str) -> String {
@@ -170,7 +174,7 @@ mod tests {
     }
 
     fn portal(operations: Vec<OperationClaim>) -> Portal {
-        Portal::compile(DocumentClaim { operations, fragments: Vec::new() }).unwrap()
+        Portal::compile(DocumentClaim { operations, fragments: Vec::new(), types: Vec::new() }).unwrap()
     }
 
     fn selected(portal: &Portal, name: Option<&str>) -> Result<String, (Reason, Details)> {
@@ -228,7 +232,9 @@ mod tests {
                 ..operation(Some(&format!("q{number}")), &format!("query q{number} {{ ...F }}"))
             })
             .collect();
-        let portal = Portal::compile(DocumentClaim { operations, fragments: vec![fragment] }).unwrap();
+        let portal =
+            Portal::compile(DocumentClaim { operations, fragments: vec![fragment], types: Vec::new() })
+                .unwrap();
         let kept: usize =
             portal.operations.iter().filter_map(|prepared| prepared.opening.as_ref()).map(|o| o.len()).sum();
         assert!(kept <= MAX_OPENINGS_BYTES, "{kept}");

@@ -6,7 +6,7 @@
 use crate::Secret;
 use aws_lc_rs::{digest, rand};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use std::fmt;
+use std::fmt::{self, Write};
 
 const CHECKSUM_CHARS: usize = 6;
 const RANDOM_BYTES: usize = 32;
@@ -120,6 +120,15 @@ impl Fingerprint {
     /// In base64url, as others who count with SHA-256 write it (RFC 7636, section 4.2).
     pub fn text(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// In hexadecimal, in lower case.
+    pub fn to_hex(&self) -> String {
+        let mut digits = String::with_capacity(64);
+        for byte in &self.0 {
+            write!(digits, "{byte:02x}").expect("a string takes all that is written");
+        }
+        digits
     }
 
     /// The 32 bytes.

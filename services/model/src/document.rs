@@ -16,7 +16,10 @@ mod rules;
 mod split;
 mod syntax;
 mod tree;
+mod undescribed;
 mod unexpected;
+
+pub use undescribed::undescribed;
 
 use std::{borrow::Cow, fmt};
 

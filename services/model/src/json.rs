@@ -4,10 +4,12 @@
 //! UTF-8 without a byte order mark. `\ud83d` alone, half a surrogate pair, is a good escape by the grammar
 //! and passes; read as text it is U+FFFD.
 
+mod cursor;
 mod glance;
 mod response;
 mod scan;
 
+pub(crate) use cursor::{Cursor, text};
 pub use response::{NoResponse, response_head};
 pub use scan::object;
 pub(crate) use scan::{Kind, decoded, elements, kind};

@@ -9,6 +9,7 @@
 //! - **document**: GraphQL source with one or more operations and their fragments.
 //! - **operation**: one query or mutation of a document.
 //! - **variables**: the values that a caller sends, by name.
+//! - **schema**: what the upstream's API takes and answers, in GraphQL's language for that, where somebody told it.
 //! - **invocation**: running one operation once.
 //! - **bearer**: what a caller presents; a **token** is what the registry knows of it.
 //! - **secret**: any text that must not be printed; a **credential** is the secret an upstream wants.
@@ -25,6 +26,7 @@ pub mod bearer;
 pub mod document;
 pub mod email;
 pub mod fault;
+pub mod input;
 pub mod json;
 pub mod key;
 pub mod organization;

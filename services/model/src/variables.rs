@@ -1,7 +1,8 @@
 //! A caller's variables, coerced as the operation declares them (GraphQL October 2021, 6.1.2).
 //!
-//! It knows what the document itself tells: the built-in scalars, lists, non-null and defaults. Of other
-//! named types it knows nothing, and their values pass byte for byte. A number is never rewritten.
+//! It knows what the document itself tells: the built-in scalars, lists, non-null and defaults; and of the schema, what
+//! it is given of enums and input objects. Of other named types it knows nothing, and their values pass byte for byte. A
+//! number is never rewritten.
 
 mod default;
 mod unknown;
@@ -11,10 +12,12 @@ use crate::{
     Fault, Reason,
     document::{Operation, Type, Variable},
     fault::{Details, PathSegment, VariableFault},
+    input::InputTypes,
     json,
     portal::ExtraVariables,
 };
 use std::{borrow::Cow, collections::HashMap};
+use value::Misfit;
 
 /// The most bad variables that one answer tells of.
 const MAX_FAULTS: usize = 100;
@@ -33,17 +36,23 @@ pub struct Coerced {
     pub ignored: Vec<String>,
 }
 
-/// Coerces the JSON object in `body` to what `operation` declares.
+/// Coerces the JSON object in `body` to what `operation` declares, as far as `types` and the document tell.
 ///
 /// An empty body counts as `{}`; space alone is no object. A variable that is declared and never used is checked like the others
 /// and left out. A default takes the place of a missing variable where its JSON is plain from the document;
-/// elsewhere (enums, input objects) the declaration in the operation's source does that upstream.
+/// elsewhere (enums, input objects) the declaration in the operation's source does that upstream, as the upstream does
+/// with the defaults that its schema has for fields of input objects.
 ///
 /// # Errors
 ///
 /// `BadRequest` when `body` is no JSON object, is nested over [`json::MAX_DEPTH`] or has a key twice at the
 /// top; `VariablesInvalid` with one entry for each bad variable, at most 100.
-pub fn coerce(operation: &Operation, extra: ExtraVariables, body: &[u8]) -> Result<Coerced, Fault> {
+pub fn coerce(
+    operation: &Operation,
+    types: &InputTypes,
+    extra: ExtraVariables,
+    body: &[u8],
+) -> Result<Coerced, Fault> {
     let entries = if body.is_empty() { Ok(Vec::new()) } else { json::object(body) };
     let entries = entries.map_err(|invalid| {
         Fault::new(Reason::BadRequest, format!("the body is not a JSON object of variables: {invalid}"))
@@ -66,7 +75,7 @@ pub fn coerce(operation: &Operation, extra: ExtraVariables, body: &[u8]) -> Resu
     let mut json = Vec::with_capacity(body.len() + 32);
     json.push(b'{');
     for (variable, given) in operation.variables.iter().zip(given) {
-        if let Err(fault) = member(variable, given, &mut json)
+        if let Err(fault) = member(types, variable, given, &mut json)
             && faults.len() < MAX_FAULTS
         {
             faults.push(fault);
@@ -85,7 +94,12 @@ fn invalid(faults: Vec<VariableFault>) -> Fault {
 }
 
 /// Writes a variable's name and value to `json`, unless there is nothing to send.
-fn member(variable: &Variable, given: Option<&[u8]>, json: &mut Vec<u8>) -> Result<(), VariableFault> {
+fn member(
+    types: &InputTypes,
+    variable: &Variable,
+    given: Option<&[u8]>,
+    json: &mut Vec<u8>,
+) -> Result<(), VariableFault> {
     let start = json.len();
     if start > 1 {
         json.push(b',');
@@ -95,12 +109,10 @@ fn member(variable: &Variable, given: Option<&[u8]>, json: &mut Vec<u8>) -> Resu
     json.extend_from_slice(b"\":");
     let sent = match (given, &variable.default) {
         (Some(value), _) => {
-            let mut path = vec![];
-            value::write(&variable.r#type, value, &mut path, json).map_err(|message| {
-                let at = std::iter::once(PathSegment::Key(variable.name.clone()));
+            value::write(types, &variable.r#type, value, json).map_err(|Misfit { path, message }| {
                 let message = format!("variable `${}`{}: {message}", variable.name, shown(&path));
-                let path = at.chain(path.iter().copied().map(PathSegment::Index)).collect();
-                VariableFault { variable: variable.name.clone(), path, message }
+                let at = std::iter::once(PathSegment::Key(variable.name.clone()));
+                VariableFault { variable: variable.name.clone(), path: at.chain(path).collect(), message }
             })?;
             true
         }
@@ -118,9 +130,13 @@ fn member(variable: &Variable, given: Option<&[u8]>, json: &mut Vec<u8>) -> Resu
     Ok(())
 }
 
-/// A path of indices as it is written behind a variable.
-fn shown(path: &[u32]) -> String {
-    path.iter().map(|index| format!("[{index}]")).collect()
+/// A path as it is written behind a variable.
+fn shown(path: &[PathSegment]) -> String {
+    let step = |segment: &PathSegment| match segment {
+        PathSegment::Key(key) => format!(".{key}"),
+        PathSegment::Index(index) => format!("[{index}]"),
+    };
+    path.iter().map(step).collect()
 }
 
 /// A name, cut short where it is too long to be told back.

@@ -11,6 +11,7 @@
 use model::{
     Reason,
     document::{Document, Type},
+    input::InputTypes,
     json::{object, response_head},
     portal::ExtraVariables,
     variables::coerce,
@@ -109,7 +110,7 @@ fn every_body_bomb_is_answered_soon() {
         ("space", " ".repeat(mebibyte)),
     ] {
         for extra in [ExtraVariables::Reject, ExtraVariables::Ignore] {
-            match soon(name, || coerce(&operation, extra, body.as_bytes())) {
+            match soon(name, || coerce(&operation, &InputTypes::unknown(), extra, body.as_bytes())) {
                 Ok(coerced) => {
                     assert!(coerced.json.len() <= 3 * mebibyte && coerced.ignored.len() <= 100, "{name}")
                 }
@@ -222,9 +223,9 @@ proptest! {
     #[test]
     fn any_body_is_coerced_or_refused(body in "[\\[\\]{}\":,0-9v .tfnrualse-]{0,30}", kind in "(Int|X|\\[\\[ID!\\]\\])!?") {
         let operation = Document::parse(&format!("query($v: {kind}) {{ a(b: $v) }}")).unwrap().operations.remove(0);
-        if let Ok(coerced) = coerce(&operation, ExtraVariables::Ignore, body.as_bytes()) {
+        if let Ok(coerced) = coerce(&operation, &InputTypes::unknown(), ExtraVariables::Ignore, body.as_bytes()) {
             prop_assert!(object(&coerced.json).is_ok());
-            let again = coerce(&operation, ExtraVariables::Reject, &coerced.json).unwrap();
+            let again = coerce(&operation, &InputTypes::unknown(), ExtraVariables::Reject, &coerced.json).unwrap();
             prop_assert_eq!(again.json, coerced.json);
         }
     }

@@ -4,6 +4,7 @@
 use model::{
     Restrictions,
     document::{Document, Operation},
+    input::InputTypes,
     portal::ExtraVariables,
     restriction::{Narrowing, Parts, Widening},
 };
@@ -121,7 +122,8 @@ fn passes(restrictions: &Restrictions, document: &[Operation], index: usize, bod
     if !restrictions.allow_operation(operation.name.as_deref()) || !all_declared {
         return None;
     }
-    let coerced = checks.coerce(operation, ExtraVariables::Ignore, body.as_bytes()).ok()?;
+    let coerced =
+        checks.coerce(operation, &InputTypes::unknown(), ExtraVariables::Ignore, body.as_bytes()).ok()?;
     Some(String::from_utf8(coerced.json).unwrap())
 }
 

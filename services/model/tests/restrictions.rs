@@ -10,6 +10,7 @@ use model::{
     Fault, Reason, Restrictions,
     document::{Document, Operation},
     fault::Details,
+    input::InputTypes,
     portal::ExtraVariables,
     restriction::{Checks, MAX_BYTES, Narrowing, Parts, Rule},
 };
@@ -39,7 +40,8 @@ fn checks(listed: Vec<(String, Narrowing)>) -> Checks {
 }
 
 fn sent(checks: &Checks, body: &str) -> Result<String, Fault> {
-    let coerced = checks.coerce(&operation(BUILD), ExtraVariables::Ignore, body.as_bytes())?;
+    let coerced =
+        checks.coerce(&operation(BUILD), &InputTypes::unknown(), ExtraVariables::Ignore, body.as_bytes())?;
     Ok(String::from_utf8(coerced.json).unwrap())
 }
 
@@ -106,8 +108,11 @@ fn what_is_checked_is_what_is_sent() {
 fn a_value_that_can_be_read_in_two_ways_passes_no_check() {
     let source = "query q($v: Any, $w: Any) { q(v: $v, w: $w) }";
     let checks = checks(vec![checked("v", r#"{"not":{"const":{"a":2}}}"#)]);
-    let passes =
-        |body: &str| checks.coerce(&operation(source), ExtraVariables::Reject, body.as_bytes()).is_ok();
+    let passes = |body: &str| {
+        checks
+            .coerce(&operation(source), &InputTypes::unknown(), ExtraVariables::Reject, body.as_bytes())
+            .is_ok()
+    };
     assert!(passes(r#"{"v":{"a":1}}"#));
     for value in [r#"{"a":1,"a":2}"#, r#"{"a":2,"\u0061":1}"#, "1.000000000000000000001", r#""\ud800""#] {
         assert!(!passes(&format!(r#"{{"v":{value}}}"#)), "{value}");
@@ -131,7 +136,9 @@ fn a_body_that_is_no_object_is_a_bad_request_as_ever() {
     for body in ["[]", " ", "{\"a\":1,\"a\":2}", "{", "{} {}"] {
         assert_eq!(sent(&checks, body).unwrap_err().reason(), Reason::BadRequest, "{body}");
     }
-    let fault = checks.coerce(&operation(BUILD), ExtraVariables::Reject, b"{\"x\":1}").unwrap_err();
+    let fault = checks
+        .coerce(&operation(BUILD), &InputTypes::unknown(), ExtraVariables::Reject, b"{\"x\":1}")
+        .unwrap_err();
     assert_eq!(fault.reason(), Reason::VariablesInvalid);
 }
 
@@ -157,7 +164,10 @@ fn what_does_not_fit_the_document_is_told_at_once() {
             ],
         ),
     ] {
-        assert_eq!(Restrictions::parse(parts).unwrap().misfits(&operations), expected);
+        assert_eq!(
+            Restrictions::parse(parts).unwrap().misfits(&operations, &InputTypes::unknown()),
+            expected
+        );
     }
 }
 

@@ -14,6 +14,7 @@ use model::{
     Fault, Reason,
     document::{Document, Operation, Type},
     fault::{Details, PathSegment},
+    input::{EnumValues, InputField, InputObject, InputType, InputTypes},
     portal::ExtraVariables,
     variables::{Coerced, coerce},
 };
@@ -24,12 +25,13 @@ fn operation(source: &str) -> Operation {
 }
 
 fn sent(source: &str, body: &str) -> String {
-    let coerced = coerce(&operation(source), ExtraVariables::Reject, body.as_bytes()).unwrap();
+    let coerced =
+        coerce(&operation(source), &InputTypes::unknown(), ExtraVariables::Reject, body.as_bytes()).unwrap();
     String::from_utf8(coerced.json).unwrap()
 }
 
 fn refused(source: &str, body: &[u8]) -> Fault {
-    coerce(&operation(source), ExtraVariables::Reject, body).unwrap_err()
+    coerce(&operation(source), &InputTypes::unknown(), ExtraVariables::Reject, body).unwrap_err()
 }
 
 /// Path and message of each bad variable.
@@ -86,7 +88,7 @@ fn the_reference_implementation_agrees_on_every_raw_case() {
         let id = &case["id"];
         let Some(body) = case["variables_json"].as_str() else { panic!("{id}") };
         // It takes what no operation declares; so does a portal that is told to.
-        let coerced = coerce(&operation, ExtraVariables::Ignore, body.as_bytes());
+        let coerced = coerce(&operation, &InputTypes::unknown(), ExtraVariables::Ignore, body.as_bytes());
         let ok = case["ok"] == true;
         if ok || needs_no_schema(&operation) {
             assert_eq!(coerced.is_ok(), ok, "{id} {} {body:.200} {:?}", case["document"], coerced.err());
@@ -113,9 +115,10 @@ fn the_reference_implementation_agrees_on_the_variables_of_real_documents() {
         for case in cases("correct") {
             let body = case["variables"].to_string();
             let extra = case["case"].as_str().is_some_and(|name| name.starts_with("extra_unknown_variable"));
-            let strict = coerce(find(&case), ExtraVariables::Reject, body.as_bytes());
+            let strict = coerce(find(&case), &InputTypes::unknown(), ExtraVariables::Reject, body.as_bytes());
             assert_eq!(strict.is_err(), extra, "{} {case} {:?}", sample.id, strict.err());
-            let lenient = coerce(find(&case), ExtraVariables::Ignore, body.as_bytes()).unwrap();
+            let lenient =
+                coerce(find(&case), &InputTypes::unknown(), ExtraVariables::Ignore, body.as_bytes()).unwrap();
             assert_eq!(lenient.ignored.is_empty(), !extra, "{} {case}", sample.id);
         }
         for case in cases("incorrect") {
@@ -125,7 +128,7 @@ fn the_reference_implementation_agrees_on_the_variables_of_real_documents() {
             let variable = operation.variables.iter().find(|variable| variable.name == name);
             let known = variable.is_some_and(|variable| BUILT_IN.contains(&named(&variable.r#type)));
             let body = case["variables"].to_string();
-            let coerced = coerce(operation, ExtraVariables::Ignore, body.as_bytes());
+            let coerced = coerce(operation, &InputTypes::unknown(), ExtraVariables::Ignore, body.as_bytes());
             let absent = ["missing_required", "null_for_non_null"].map(Value::from).contains(&case["reason"]);
             let told = known || absent && at == format!("${name}");
             assert!(coerced.is_err() || !told, "{} {case}", sample.id);
@@ -199,10 +202,10 @@ fn a_single_value_becomes_a_list_at_every_level() {
     for (r#type, value, expected) in [
         ("[Int]", "1", "[1]"),
         ("[[Int!]!]!", "1", "[[1]]"),
-        ("[[Int]]", "[1, [2 ,3], null]", "[[1],[2 ,3],null]"),
+        ("[[Int]]", "[1, [2 ,3], null]", "[[1], [2 ,3], null]"),
         ("[Int]", "null", "null"),
         ("[X]", "{\"a\": 1}", "[{\"a\": 1}]"),
-        ("[[X]]", "[ \"a\" ]", "[[\"a\"]]"),
+        ("[[X]]", "[ \"a\" ]", "[ [\"a\"] ]"),
     ] {
         let source = format!("query($a: {type}) {{ a(b: $a) }}", r#type = r#type);
         assert_eq!(sent(&source, &format!("{{\"a\":{value}}}")), format!("{{\"a\":{expected}}}"));
@@ -271,7 +274,8 @@ fn an_unknown_variable_is_refused_with_the_nearest_name_or_left_out() {
             "pipeline_slug | variable `$pipeline_slug` is not declared by the operation: is `$pipelineSlug` meant?"
         ]
     );
-    let coerced = coerce(&operation(source), ExtraVariables::Ignore, body.as_bytes()).unwrap();
+    let coerced =
+        coerce(&operation(source), &InputTypes::unknown(), ExtraVariables::Ignore, body.as_bytes()).unwrap();
     assert_eq!(coerced.json, b"{\"limit\":1}");
     assert_eq!(coerced.ignored, ["pipeline_slug"]);
     assert_eq!(
@@ -286,4 +290,128 @@ fn an_unused_variable_is_checked_and_not_sent() {
     assert_eq!(sent(source, "{\"a\":1,\"b\":2}"), "{\"b\":2}");
     assert_eq!(told(source, "{\"b\":2}").len(), 1);
     assert_eq!(told(source, "{\"a\":\"x\"}").len(), 1);
+}
+
+/// `enum Color { RED GREEN }`, `input Filter { color: Color colors: [Color!]! limit: Int! = 10 below: Filter any: JSON }`,
+/// `input Pick @oneOf { id: ID name: String }`.
+fn types() -> InputTypes {
+    let field = |(name, written, has_default): (&str, &str, bool)| InputField {
+        name: name.to_owned(),
+        r#type: Type::parse(written).unwrap(),
+        has_default,
+    };
+    let object = |fields: &[(&'static str, &'static str, bool)], one_of| {
+        InputType::Object(InputObject::new(fields.iter().copied().map(field).collect(), one_of))
+    };
+    let filter = [
+        ("color", "Color", false),
+        ("colors", "[Color!]!", false),
+        ("limit", "Int!", true),
+        ("below", "Filter", false),
+        ("any", "JSON", false),
+    ];
+    let color = InputType::Enum(EnumValues::new(vec!["RED".to_owned(), "GREEN".to_owned()]));
+    [
+        ("Color".to_owned(), color),
+        ("Filter".to_owned(), object(&filter, false)),
+        ("Pick".to_owned(), object(&[("id", "ID", false), ("name", "String", false)], true)),
+    ]
+    .into_iter()
+    .collect()
+}
+
+fn with_types(r#type: &str, value: &str) -> Result<String, String> {
+    let operation = operation(&format!("query($v: {type}) {{ a(b: $v) }}", r#type = r#type));
+    let body = format!("{{\"v\":{value}}}");
+    match coerce(&operation, &types(), ExtraVariables::Reject, body.as_bytes()) {
+        Ok(coerced) => {
+            let json = String::from_utf8(coerced.json).unwrap();
+            Ok(json.strip_prefix("{\"v\":").unwrap().strip_suffix('}').unwrap().to_owned())
+        }
+        Err(fault) => {
+            let Details::Variables(faults) = fault.details() else { panic!("{fault:?}") };
+            let segment = |segment: &PathSegment| match segment {
+                PathSegment::Key(key) => key.clone(),
+                PathSegment::Index(index) => index.to_string(),
+            };
+            let path = faults[0].path.iter().map(segment).collect::<Vec<_>>().join(".");
+            Err(format!("{path} | {}", faults[0].message))
+        }
+    }
+}
+
+#[test]
+fn values_of_known_types_pass_as_they_came_but_for_lists_of_one() {
+    for (r#type, value, sent) in [
+        ("Color", "\"RED\"", "\"RED\""),
+        ("Color", "\"\\u0052ED\"", "\"\\u0052ED\""),
+        ("Color", "null", "null"),
+        ("[Color!]", "\"GREEN\"", "[\"GREEN\"]"),
+        ("Filter", "{\"colors\":[]}", "{\"colors\":[]}"),
+        ("Filter!", " { \"colors\" : \"RED\" , \"limit\":1 }", "{ \"colors\" : [\"RED\"] , \"limit\":1 }"),
+        (
+            "[Filter]",
+            "{\"colors\":[], \"below\":{\"colors\":\"RED\",\"any\":[1e400,{\"a\":1}]},\"color\":null}",
+            "[{\"colors\":[], \"below\":{\"colors\":[\"RED\"],\"any\":[1e400,{\"a\":1}]},\"color\":null}]",
+        ),
+        ("Pick", "{\"id\":12345678901234567890123}", "{\"id\":12345678901234567890123}"),
+        // Nobody told what this is.
+        ("Unknown", "{\"a\":[{}]}", "{\"a\":[{}]}"),
+    ] {
+        assert_eq!(with_types(r#type, value).as_deref(), Ok(sent), "{type} {value}", r#type = r#type);
+    }
+}
+
+#[test]
+fn values_that_a_known_type_has_not_are_told_with_their_place() {
+    for (r#type, value, expected) in [
+        (
+            "Color",
+            "\"GREN\"",
+            "v | variable `$v`: expected `Color`, one of `GREEN`, `RED` in a string, found another: is `GREEN` meant?",
+        ),
+        ("Color", "1", "v | variable `$v`: expected `Color`, one of `GREEN`, `RED` in a string, found 1"),
+        ("[Color!]", "[\"RED\",null]", "v.1 | variable `$v`[1]: expected `Color!`, found null"),
+        ("Filter", "[]", "v | variable `$v`: expected `Filter`, an object, found an array"),
+        ("Filter", "{}", "v.colors | variable `$v`.colors: `Filter` requires a `[Color!]!` here"),
+        ("Filter", "{\"colors\":null}", "v.colors | variable `$v`.colors: expected `[Color!]!`, found null"),
+        (
+            "[Filter!]",
+            "[{\"colors\":[]},{\"colors\":[],\"below\":{\"colors\":[\"RED\",\"BLUE\"]}}]",
+            "v.1.below.colors.1 | variable `$v`[1].below.colors[1]: expected `Color`, one of `GREEN`, `RED` in a string, found another: is `GREEN` meant?",
+        ),
+        (
+            "Filter",
+            "{\"colour\":\"RED\",\"colors\":[]}",
+            "v.colour | variable `$v`.colour: `Filter` has no field of this name: is `color` meant?",
+        ),
+        (
+            "Filter",
+            "{\"colors\":[],\"limit\":null}",
+            "v.limit | variable `$v`.limit: expected `Int!`, found null",
+        ),
+        // Each counts of those that are there twice.
+        (
+            "Filter",
+            "{\"colors\":[],\"colors\":5}",
+            "v.colors | variable `$v`.colors: expected `Color`, one of `GREEN`, `RED` in a string, found 5",
+        ),
+        (
+            "Pick",
+            "{}",
+            "v | variable `$v`: expected `Pick`, an object with exactly one of its fields, and that not null",
+        ),
+        (
+            "Pick",
+            "{\"id\":1,\"name\":\"a\"}",
+            "v | variable `$v`: expected `Pick`, an object with exactly one of its fields, and that not null",
+        ),
+        (
+            "Pick",
+            "{\"id\":null}",
+            "v | variable `$v`: expected `Pick`, an object with exactly one of its fields, and that not null",
+        ),
+    ] {
+        assert_eq!(with_types(r#type, value).unwrap_err(), expected, "{type} {value}", r#type = r#type);
+    }
 }

@@ -22,6 +22,7 @@ pub(crate) mod problems;
 mod reach;
 pub(crate) mod restrictions;
 mod revision;
+mod schema;
 mod secrets;
 mod service;
 mod sessions;
@@ -44,12 +45,16 @@ use crate::{
     identity::Issuers,
     openid::SignIns,
     passwords::Passwords,
+    schema::Schemas,
     usage::Usage,
     withdrawals::Withdrawals,
 };
 use metrics::histogram;
 use model::{Fault, Reason, key::PurposeKeys};
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// When whoever cannot be told that a change holds may ask again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -70,6 +75,7 @@ pub(crate) struct Administration<'a> {
     pub(crate) typed: &'a Guesses,
     pub(crate) sign_ins: &'a SignIns,
     pub(crate) issuers: &'a Issuers,
+    pub(crate) schemas: &'a Arc<Schemas>,
 }
 
 impl Administration<'_> {

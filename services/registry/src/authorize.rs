@@ -12,7 +12,7 @@ use crate::{
     usage::Usage,
 };
 use model::{Bearer, BearerKind, Fault, Fingerprint, Reason, Secret, restriction::Rule};
-use proto::grant::{AUDIENCE, Claims, ISSUER, UpstreamClaim};
+use proto::grant::{AUDIENCE, Claims, DocumentClaim, ISSUER, UpstreamClaim};
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
@@ -39,7 +39,7 @@ pub(crate) struct Admitted {
     pub(crate) token: Token,
     organization: Organization,
     portal: Portal,
-    document: Document,
+    document: DocumentClaim,
     portal_revision: u64,
     revision: Revision,
     now: SystemTime,
@@ -75,6 +75,7 @@ pub(crate) fn admit(
     }
     let expires_at = end(&token, now).ok_or_else(unauthenticated)?;
     let (portal_revision, document) = runnable(catalog, &portal, &token)?;
+    let document = catalog.claim(organization.uuid, document)?;
     let sealed = sealed(catalog, &organization, &token)?;
     Ok(Admitted { token, organization, portal, document, portal_revision, revision, now, expires_at, sealed })
 }
@@ -110,7 +111,7 @@ impl Admitted {
             portal: portal.uuid.to_string(),
             revision: portal_revision,
             token: token.uuid.to_string(),
-            document: document.into_claim(),
+            document,
             ignore_extra_variables: portal.extra_variables == ExtraVariables::Ignore,
             coalesce: portal.coalesce,
             upstream: UpstreamClaim {

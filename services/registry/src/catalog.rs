@@ -1,7 +1,10 @@
 //! What lies in the store, by what it is. It reads records and decides nothing.
 
 mod people;
+mod schema;
 mod sign_in;
+
+pub(crate) use schema::MAX_INPUT_TYPES;
 
 use crate::{
     record::{

@@ -4,7 +4,7 @@
 //! caller's variables or an upstream's answers, and opens no sockets.
 //!
 //! In reading order: [`open`](open()) puts it together; `authorize` answers edges; `exchange` makes tokens that end by
-//! themselves, some for `codes` that members decide on; `administration` changes things by way of `change`; `withdrawals` and `lease` see to it that a change holds everywhere; `catalog`,
+//! themselves, some for `codes` that members decide on; `administration` changes things by way of `change`; `schema` holds documents against what their upstream tells of itself; `withdrawals` and `lease` see to it that a change holds everywhere; `catalog`,
 //! `record` and `table` know what lies in the [`store`].
 
 mod administration;
@@ -23,6 +23,7 @@ mod openid;
 mod passwords;
 mod record;
 mod registry;
+mod schema;
 mod session_sweep;
 pub mod store;
 mod table;

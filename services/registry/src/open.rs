@@ -143,6 +143,7 @@ pub async fn open(config: Config) -> Result<Opened, OpenError> {
         guesses: Guesses::new(Guessed::Secrets),
         refusals,
         issuers: Issuers::new(Arc::clone(&config.issuers)),
+        schemas: Arc::default(),
         passwords: Passwords::default(),
         passwords_guessed: Guesses::new(Guessed::Passwords),
         sign_ins: SignIns::new(config.openid, Arc::clone(&config.issuers)),

@@ -13,6 +13,7 @@ use crate::{
     identity::Issuers,
     openid::SignIns,
     passwords::Passwords,
+    schema::Schemas,
     session_sweep,
     usage::{self, Usage},
     uses::Uses,
@@ -22,7 +23,7 @@ use crate::{
 use metrics::counter;
 use model::{Fault, Fingerprint, fault::Chain, key::PurposeKeys};
 use proto::{
-    MAX_MESSAGE_BYTES, MAX_PAGE_BYTES,
+    MAX_CHANGE_BYTES, MAX_MESSAGE_BYTES, MAX_PAGE_BYTES,
     registry::v1::{
         AuthorizeRequest, AuthorizeResponse, CreateCodeRequest, CreateCodeResponse, ExchangeTokenRequest,
         ExchangeTokenResponse, WatchRequest,
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) guesses: Guesses,
     pub(crate) refusals: Refusals,
     pub(crate) issuers: Issuers,
+    pub(crate) schemas: Arc<Schemas>,
     pub(crate) passwords: Passwords,
     /// Wrong passwords and invitations, counted apart from wrong secrets.
     pub(crate) passwords_guessed: Guesses,
@@ -100,7 +102,7 @@ impl Registry {
     /// Manages organizations, portals and tokens.
     pub fn administration_service(&self) -> AdministrationServiceServer<Self> {
         AdministrationServiceServer::new(self.clone())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_decoding_message_size(MAX_CHANGE_BYTES)
             .max_encoding_message_size(MAX_PAGE_BYTES)
     }
 
@@ -253,6 +255,7 @@ impl Shared {
             guesses: &self.passwords_guessed,
             sign_ins: &self.sign_ins,
             issuers: &self.issuers,
+            schemas: &self.schemas,
             codes: &self.codes,
             typed: &self.typed,
         }

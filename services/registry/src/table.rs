@@ -53,6 +53,9 @@ const INVITATION_PLACES: u8 = b'v';
 pub(crate) const MEMBERSHIP_ENDS: u8 = b'n';
 /// What members' own tokens run with upstream, by organization and membership.
 pub(crate) const MEMBER_CREDENTIALS: u8 = b'Q';
+const SCHEMAS: u8 = b'G';
+/// Enums and input objects of schemas, by organization and name.
+const INPUT_TYPES: u8 = b'g';
 /// What has ended, by kind and UUID.
 pub(crate) const ENDS: u8 = b'X';
 
@@ -72,6 +75,9 @@ pub(crate) const VERIFIED_FIRST: &[u8] = &[
 
 /// What is listed a page at a time, however much there is.
 pub(crate) const LISTS: &[u8] = &[ORGANIZATIONS, USERS, MEMBERSHIPS, PORTALS, AUDIT_EVENTS];
+
+/// The longest name of an input type that a key can hold.
+const MAX_TYPE_NAME_BYTES: usize = 200;
 
 /// What can end for ever.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -338,6 +344,26 @@ pub(crate) fn membership_end(organization: Uuid, membership: Uuid) -> Key {
 /// What a member's own tokens run with upstream.
 pub(crate) fn member_credential(organization: Uuid, membership: Uuid) -> Key {
     Key::new(MEMBER_CREDENTIALS, pair(organization, membership.as_bytes()))
+}
+
+/// The schema of an organization's upstream.
+pub(crate) fn schema(organization: Uuid) -> Key {
+    Key::new(SCHEMAS, organization)
+}
+
+/// An enum or input object of a schema; see [`can_name_input_type`].
+pub(crate) fn input_type(organization: Uuid, name: &str) -> Key {
+    Key::new(INPUT_TYPES, pair(organization, name.as_bytes()))
+}
+
+/// Whether a name is short enough for a key of [`input_type`].
+pub(crate) fn can_name_input_type(name: &str) -> bool {
+    name.len() <= MAX_TYPE_NAME_BYTES
+}
+
+/// The input types of a schema, in the order of their names.
+pub(crate) fn input_types(organization: Uuid) -> KeyRange {
+    KeyRange::starting_with(&Key::new(INPUT_TYPES, organization))
 }
 
 /// Which access token is the operator's.

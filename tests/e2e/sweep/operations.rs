@@ -61,6 +61,7 @@ pub(super) const PLAIN: &[&str] = &[
     "rate_limit_per_minute",
     "revision",
     "role",
+    "schema",
     "scopes",
     "upstream_headers",
     "upstream_timeout_seconds",

@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use executor::Portal;
-use model::{document::Document, json, portal::ExtraVariables, variables};
+use model::{document::Document, input::InputTypes, json, portal::ExtraVariables, variables};
 use proto::grant::DocumentClaim;
 use std::{fmt::Write, hint::black_box};
 
@@ -16,8 +16,9 @@ fn document() -> Result<Document, Failure> {
 pub(crate) fn variables(times: u32) -> Result<(), Failure> {
     let document = document()?;
     let operation = document.operations.first().ok_or("the document has an operation")?;
+    let types = InputTypes::unknown();
     for _ in 0..times {
-        variables::coerce(operation, ExtraVariables::Reject, black_box(VARIABLES))?;
+        variables::coerce(operation, &types, ExtraVariables::Reject, black_box(VARIABLES))?;
     }
     Ok(())
 }

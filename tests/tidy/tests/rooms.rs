@@ -31,6 +31,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("prost-types", &["proto"]),
     ("tonic-prost", &["proto"]),
     ("tonic-types", &["proto"]),
+    ("apollo-compiler", &["registry"]),
     ("argon2", &["registry"]),
     ("sled", &["registry"]),
     // One signs grants, one verifies them; one file each, see below.

@@ -1,6 +1,6 @@
 //! What is told of a route: what it is for, what it wants, and what it answers when all is well.
 
-use super::sent::Sent;
+use super::{BODY_BYTES, LARGE_BODY_BYTES, sent::Sent};
 use http::StatusCode;
 use utoipa::{
     ToSchema,
@@ -33,6 +33,8 @@ pub(super) struct Described {
     pub(super) tagged: bool,
     /// Whether it can be made to depend on the revision.
     pub(super) conditional: bool,
+    /// The most bytes of its body.
+    pub(super) bytes: usize,
     /// Properties of its body of which one is sent, and no more.
     pub(super) either: Option<[&'static str; 2]>,
     /// The schemas that these need.
@@ -109,6 +111,7 @@ impl Described {
             says: None,
             tagged: false,
             conditional: false,
+            bytes: BODY_BYTES,
             either: None,
             schemas: Vec::new(),
         }
@@ -132,6 +135,11 @@ impl Described {
     /// On condition that the thing is at a revision, where the caller names one.
     pub(super) fn conditional(self) -> Self {
         Self { conditional: true, ..self }
+    }
+
+    /// With a body that may have a schema in it.
+    pub(super) fn large(self) -> Self {
+        Self { bytes: LARGE_BODY_BYTES, ..self }
     }
 
     /// With a body that has one of these properties, and no more.

@@ -43,6 +43,8 @@ sent! {
         /// Invocations of all its portals together, 0 for no limit; 200 where it is not given.
         #[schema(maximum = 1_000_000, examples(200))]
         rate_limit_per_minute: Option<u32>,
+        #[schema(schema_with = text::schema_or_null)]
+        schema: Option<String>,
     }
 }
 
@@ -65,6 +67,8 @@ sent! {
         /// Invocations of all its portals together, 0 for no limit.
         #[schema(nullable = false, maximum = 1_000_000, examples(200))]
         rate_limit_per_minute: Option<u32>,
+        #[schema(schema_with = text::schema_or_null)]
+        schema: Option<OptionalText>,
     }
 }
 
@@ -81,9 +85,9 @@ pub(super) fn noun() -> Noun {
         about: "An organization owns portals, and says where they run and with which credential.",
         routes: vec![
             Route::asks(Method::GET, ALL, listed.needs(READ), list),
-            Route::takes(Method::POST, ALL, made.needs(WRITE).tagged(), create),
+            Route::takes(Method::POST, ALL, made.needs(WRITE).tagged().large(), create),
             Route::asks(Method::GET, ONE, shown.needs(READ).tagged(), show),
-            Route::takes(Method::PATCH, ONE, changed.needs(WRITE).tagged().conditional(), update),
+            Route::takes(Method::PATCH, ONE, changed.needs(WRITE).tagged().conditional().large(), update),
             Route::asks(Method::DELETE, ONE, ended.needs(WRITE).conditional(), remove),
         ],
     }
@@ -114,6 +118,7 @@ async fn create(asked: Asked, sent: NewOrganization) -> Answered {
         upstream_headers: sent.upstream_headers,
         upstream_timeout_seconds: sent.upstream_timeout_seconds,
         rate_limit_per_minute: sent.rate_limit_per_minute,
+        schema: sent.schema,
     };
     let created = answered(asked.registry().create_organization(asked.message(request))).await?;
     let organization = present(created.organization)?;
@@ -138,6 +143,7 @@ async fn update(asked: Asked, sent: OrganizationChange) -> Answered {
         upstream_headers: sent.upstream_headers,
         upstream_timeout_seconds: sent.upstream_timeout_seconds,
         rate_limit_per_minute: sent.rate_limit_per_minute,
+        schema: sent.schema,
         if_revision,
         or_revisions,
     };

@@ -90,6 +90,10 @@ pub(super) struct Organization {
     rate_limit_per_minute: u32,
     #[schema(required, format = DateTime, examples("2026-08-26T03:22:45.555Z"))]
     created_at: Option<String>,
+    /// The SHA-256 of its upstream's schema, in hexadecimal; not there where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, examples("2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"))]
+    schema_sha256: Option<String>,
 }
 
 /// Header fields as an object, in their order.
@@ -141,6 +145,7 @@ impl From<v1::Organization> for Organization {
             upstream_timeout_seconds: organization.upstream_timeout_seconds,
             rate_limit_per_minute: organization.rate_limit_per_minute,
             created_at: time(organization.created_at),
+            schema_sha256: organization.schema_sha256,
         }
     }
 }

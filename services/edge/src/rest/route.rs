@@ -57,9 +57,9 @@ impl Route {
         F: Fn(Asked, B) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Answered> + Send + 'static,
     {
-        let scope = described.scope;
+        let (scope, bytes) = (described.scope, described.bytes);
         let read = move |asked: Asked| async move {
-            let sent = B::read(asked.properties(scope).await?)?;
+            let sent = B::read(asked.properties(scope, bytes).await?)?;
             answer(asked, sent).await
         };
         let handler = on(filter(&method), move |asked: Asked| limited(asked, read));

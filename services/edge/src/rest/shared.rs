@@ -107,7 +107,7 @@ pub(super) const ERRORS: &[Told] = &[
     Told {
         status: 413,
         name: "PayloadTooLarge",
-        about: "The body is larger than 3 MiB, or than 16 KiB where no access token is needed.",
+        about: "The body is larger than 3 MiB, than 9 MiB where it may have a schema in it, or than 16 KiB where no access token is needed.",
         message: "the request's body is too large",
         of: takes,
     },

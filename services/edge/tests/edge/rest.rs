@@ -269,12 +269,16 @@ async fn organizations_are_managed_and_never_tell_their_credential() {
         rate_limit_per_minute: 200,
         created_at: at(0),
         revision: 1,
+        schema_sha256: None,
     };
     stage.registry.answer("create_organization", move |_: &v1::CreateOrganizationRequest| {
         Ok(v1::CreateOrganizationResponse { organization: Some(organization()) })
     });
     stage.registry.answer("update_organization", move |_: &v1::UpdateOrganizationRequest| {
-        Ok(v1::UpdateOrganizationResponse { organization: Some(organization()) })
+        let schema_sha256 = Some("2c26".to_owned());
+        Ok(v1::UpdateOrganizationResponse {
+            organization: Some(v1::Organization { schema_sha256, ..organization() }),
+        })
     });
     let body = r#"{"name":"My organization","upstream_url":"u","upstream_token":"canary","upstream_headers":{"A":"b"}}"#;
     let reply = send(&stage, Method::POST, "/v2/organizations", body).await;
@@ -295,6 +299,7 @@ async fn organizations_are_managed_and_never_tell_their_credential() {
     assert_eq!(send(&stage, Method::PATCH, path, body).await.status.as_u16(), 200);
     let (asked, _) = stage.registry.asked::<v1::UpdateOrganizationRequest>("update_organization").unwrap();
     assert_eq!(asked.upstream_token.unwrap().value, None);
+    assert_eq!(asked.schema, None);
     assert!(asked.upstream_headers.unwrap().headers.is_empty());
     assert_eq!((asked.rate_limit_per_minute, asked.name), (Some(0), None));
     for (slug, status) in [(r#""my-organization""#, 200), (r#""other""#, 422), ("5", 422), ("null", 422)] {
@@ -302,6 +307,18 @@ async fn organizations_are_managed_and_never_tell_their_credential() {
         assert_eq!(reply.status.as_u16(), status, "{slug}: {}", reply.text());
     }
     assert_eq!(send(&stage, Method::DELETE, path, "").await.status.as_u16(), 204);
+
+    // Larger than what any other body may be.
+    let schema = "#".repeat(4 << 20);
+    let reply = send(&stage, Method::PATCH, path, &format!("{{\"schema\":\"{schema}\"}}")).await;
+    assert!(reply.text().ends_with(",\"schema_sha256\":\"2c26\"}"), "{}", reply.text());
+    let (asked, _) = stage.registry.asked::<v1::UpdateOrganizationRequest>("update_organization").unwrap();
+    assert_eq!(asked.schema.unwrap().value, Some(schema));
+    assert_eq!(send(&stage, Method::PATCH, path, "{\"schema\":null}").await.status.as_u16(), 200);
+    let (asked, _) = stage.registry.asked::<v1::UpdateOrganizationRequest>("update_organization").unwrap();
+    assert_eq!(asked.schema, Some(v1::OptionalText { value: None }));
+    let larger = format!("{{\"schema\":\"{}\"}}", "#".repeat(9 << 20));
+    assert_eq!(send(&stage, Method::PATCH, path, &larger).await.status.as_u16(), 413);
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ impl Portal {
         };
         let prepared = selected.map_err(|fault| unreadable(variables).unwrap_or(fault))?;
         self.declares_what(checks, prepared)?;
-        let coerced = checks.coerce(&prepared.operation, extra, variables)?;
+        let coerced = checks.coerce(&prepared.operation, &self.types, extra, variables)?;
         Ok(self.sendable(prepared, coerced))
     }
 

@@ -5,6 +5,7 @@ use crate::{
     Fault, Reason,
     document::{Operation, Variable},
     fault::Details,
+    input::InputTypes,
     json::{self, Entry},
     portal::ExtraVariables,
     variables::{Coerced, coerce},
@@ -84,11 +85,12 @@ impl Checks {
     pub fn coerce(
         &self,
         operation: &Operation,
+        types: &InputTypes,
         extra: ExtraVariables,
         body: &[u8],
     ) -> Result<Coerced, Fault> {
         let Ok(sent) = (if body.is_empty() { Ok(Vec::new()) } else { json::object(body) }) else {
-            return coerce(operation, extra, body);
+            return coerce(operation, types, extra, body);
         };
         let is_sent = |(name, _): &&(String, String)| sent.iter().any(|entry| entry.key == *name);
         if let Some((name, _)) = self.fixed.iter().find(is_sent) {
@@ -96,7 +98,8 @@ impl Checks {
             return Err(Fault::restricted_variable(Rule::Variables, name, message));
         }
         let with_fixed = self.with_fixed(operation, body, sent.is_empty());
-        let coerced = coerce(operation, extra, &with_fixed).map_err(|fault| self.without_fixed(fault))?;
+        let coerced =
+            coerce(operation, types, extra, &with_fixed).map_err(|fault| self.without_fixed(fault))?;
         if self.checked.is_empty() {
             return Ok(coerced);
         }

@@ -3,6 +3,7 @@
 use super::Restrictions;
 use crate::{
     document::{Operation, Variable},
+    input::InputTypes,
     portal::ExtraVariables,
     variables::coerce,
 };
@@ -12,8 +13,8 @@ const MAX_TOLD: usize = 10;
 
 impl Restrictions {
     /// Says what of these does not fit a document with `operations`: names that are not there, and fixed values that
-    /// are not of their variable's type. In words that begin with the property; nothing where all fits.
-    pub fn misfits(&self, operations: &[Operation]) -> Vec<String> {
+    /// are not of their variable's type, as far as `types` tell. In words that begin with the property; nothing where all fits.
+    pub fn misfits(&self, operations: &[Operation], types: &InputTypes) -> Vec<String> {
         let mut misfits = Vec::new();
         let there =
             |wanted: &str| operations.iter().any(|operation| operation.name.as_deref() == Some(wanted));
@@ -34,7 +35,7 @@ impl Restrictions {
                 misfits.push(format!("variables.{name} is declared by no operation that the token may run"));
             }
             if let Some(value) = narrowing.fixed() {
-                let problem = declared.iter().find_map(|variable| misfit(variable, value));
+                let problem = declared.iter().find_map(|variable| misfit(variable, types, value));
                 misfits.extend(problem.map(|problem| format!("variables.{name}.fixed: {problem}")));
             }
         }
@@ -43,7 +44,7 @@ impl Restrictions {
 }
 
 /// Why a variable cannot have a value.
-fn misfit(variable: &Variable, value: &str) -> Option<String> {
+fn misfit(variable: &Variable, types: &InputTypes, value: &str) -> Option<String> {
     let alone = Operation {
         name: None,
         kind: crate::document::OperationKind::Query,
@@ -52,7 +53,8 @@ fn misfit(variable: &Variable, value: &str) -> Option<String> {
         variables: vec![variable.clone()],
     };
     let body = format!("{{\"{}\":{value}}}", variable.name);
-    coerce(&alone, ExtraVariables::Reject, body.as_bytes()).err().map(|fault| fault.message().to_owned())
+    let coerced = coerce(&alone, types, ExtraVariables::Reject, body.as_bytes());
+    coerced.err().map(|fault| fault.message().to_owned())
 }
 
 fn names(operations: &[Operation]) -> String {

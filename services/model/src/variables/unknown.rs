@@ -14,15 +14,19 @@ const LOOKED_AT: usize = 64;
 /// It takes a step for each character of each declared name, of which a document has as many as it has bytes.
 pub(super) fn fault(key: &str, declared: &[Variable]) -> VariableFault {
     let variable = short(key);
-    let sought = Pattern::new(key);
-    let names = declared.iter().map(|variable| variable.name.as_str());
-    let message = match names.min_by_key(|name| sought.distance(name)) {
+    let message = match nearest(key, declared.iter().map(|variable| variable.name.as_str())) {
         Some(nearest) => {
             format!("variable `${variable}` is not declared by the operation: is `${nearest}` meant?")
         }
         None => format!("variable `${variable}` is not declared by the operation, which has none"),
     };
     VariableFault { path: vec![PathSegment::Key(variable.clone())], variable, message }
+}
+
+/// Which of `names` is nearest to `key`, if there is any.
+pub(super) fn nearest<'a>(key: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let sought = Pattern::new(key);
+    names.min_by_key(|name| sought.distance(name))
 }
 
 /// A name that others are compared with; case counts for nothing.

@@ -103,6 +103,9 @@ pub(crate) struct OrgProperties {
     /// Calls a minute over all its portals; 0 for no limit
     #[arg(long, value_name = "COUNT")]
     pub(crate) rate_limit: Option<u32>,
+    /// The upstream's schema, which documents and variables are checked by: itself, @FILE, or - for stdin; empty for none
+    #[arg(long, value_name = "SCHEMA")]
+    pub(crate) schema: Option<String>,
 }
 
 /// `portals portal`.

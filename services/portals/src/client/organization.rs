@@ -1,6 +1,6 @@
 //! `portals org`: organizations and their upstreams.
 
-use super::{api::Api, output, segment};
+use super::{api::Api, input, output, segment};
 use crate::{
     cli::manage::{Org, OrgAction, OrgProperties},
     config::secret,
@@ -56,6 +56,7 @@ fn read(given: OrgProperties) -> Result<Map<String, Value>, Failure> {
         };
         headers.insert(name.trim().to_owned(), json!(value.trim()));
     }
+    let schema = given.schema.map(|schema| input("schema", &schema)).transpose()?;
     let properties = [
         ("name", given.name.map(Value::from)),
         ("upstream_url", given.upstream_url.map(Value::from)),
@@ -63,6 +64,7 @@ fn read(given: OrgProperties) -> Result<Map<String, Value>, Failure> {
         ("upstream_headers", (!headers.is_empty()).then_some(Value::Object(headers))),
         ("upstream_timeout_seconds", given.upstream_timeout.map(Value::from)),
         ("rate_limit_per_minute", given.rate_limit.map(Value::from)),
+        ("schema", schema.map(|schema| if schema.is_empty() { Value::Null } else { Value::from(schema) })),
     ];
     Ok(properties.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
 }

@@ -4,6 +4,7 @@ use super::{
     Administration,
     problems::{Problems, invalid},
     revision::check_revision,
+    schema::NewSchema,
     upstream, wire,
 };
 use crate::{
@@ -56,7 +57,7 @@ impl Administration<'_> {
         caller: &Caller,
         request: CreateOrganizationRequest,
     ) -> Result<v1::Organization, Fault> {
-        let (organization, secrets) = self.new_organization(request)?;
+        let (organization, secrets, schema) = self.new_organization(request).await?;
         let plan = || {
             if self.catalog.organization_named(&organization.slug)?.is_some() {
                 return Err(invalid(format_args!("slug `{}` is already taken", organization.slug)));
@@ -70,6 +71,9 @@ impl Administration<'_> {
             let mut draft = Draft::new(organization.clone());
             draft.put(table::organization(*uuid), &organization);
             draft.put(table::organization_slug(slug), &Pointer { uuid: *uuid });
+            if let Some(schema) = &schema {
+                self.write_schema(&mut draft, *uuid, Some(schema))?;
+            }
             let data = described(&organization, &secrets);
             let happening = Happening {
                 r#type: "ORGANIZATION_CREATED",
@@ -84,10 +88,10 @@ impl Administration<'_> {
         Ok(wire::organization(organization, secrets))
     }
 
-    fn new_organization(
+    async fn new_organization(
         &self,
         request: CreateOrganizationRequest,
-    ) -> Result<(Organization, UpstreamSecrets), Fault> {
+    ) -> Result<(Organization, UpstreamSecrets, Option<NewSchema>), Fault> {
         let mut problems = Problems::default();
         problems.check_name(&request.name);
         let uuid = Uuid::now_v7();
@@ -98,6 +102,10 @@ impl Administration<'_> {
         let headers = upstream::read_headers(&mut problems, request.upstream_headers.unwrap_or_default());
         let (timeout, limit) = (request.upstream_timeout_seconds, request.rate_limit_per_minute);
         upstream::check_limits(&mut problems, timeout, limit);
+        let schema = match request.schema {
+            Some(source) => self.read_schema(&mut problems, source).await?,
+            None => None,
+        };
         problems.verdict()?;
 
         let secrets = UpstreamSecrets { credential, headers };
@@ -112,8 +120,9 @@ impl Administration<'_> {
             rate_limit_per_minute: limit.unwrap_or(RATE_LIMIT_PER_MINUTE),
             created_at_ms: Moment::now(),
             revision: 1,
+            schema_sha256: schema.as_ref().map(|schema| schema.sha256.clone()),
         };
-        Ok((organization, secrets))
+        Ok((organization, secrets, schema))
     }
 
     pub(crate) async fn update_organization(
@@ -129,6 +138,11 @@ impl Administration<'_> {
         let headers = request.upstream_headers.map(|headers| upstream::read_headers(&mut problems, headers));
         let (timeout, limit) = (request.upstream_timeout_seconds, request.rate_limit_per_minute);
         upstream::check_limits(&mut problems, timeout, limit);
+        let schema = match request.schema.map(|schema| schema.value) {
+            Some(Some(source)) => Some(self.read_schema(&mut problems, source).await?),
+            Some(None) => Some(None),
+            None => None,
+        };
         problems.verdict()?;
 
         let plan = || {
@@ -145,6 +159,10 @@ impl Administration<'_> {
                 upstream_url: request.upstream_url.clone().unwrap_or_else(|| before.upstream_url.clone()),
                 upstream_timeout_seconds: timeout.unwrap_or(before.upstream_timeout_seconds),
                 rate_limit_per_minute: limit.unwrap_or(before.rate_limit_per_minute),
+                schema_sha256: match &schema {
+                    Some(schema) => schema.as_ref().map(|schema| schema.sha256.clone()),
+                    None => before.schema_sha256.clone(),
+                },
                 ..before.clone()
             };
             let data = changed((&before, &secrets_before), (&after, &secrets));
@@ -154,6 +172,9 @@ impl Administration<'_> {
             after.revision += 1;
             after.upstream_sealed = upstream::seal(self.credentials, after.uuid, &secrets)?;
             draft.put(table::organization(after.uuid), &after);
+            if after.schema_sha256 != before.schema_sha256 {
+                self.write_schema(&mut draft, after.uuid, schema.as_ref().and_then(Option::as_ref))?;
+            }
             let happening = Happening {
                 r#type: "ORGANIZATION_UPDATED",
                 subject: "organization",
@@ -168,7 +189,7 @@ impl Administration<'_> {
         Ok(wire::organization(organization, secrets))
     }
 
-    /// Ends an organization. What it owned stays where it lies, and nothing leads there any more.
+    /// Ends an organization, and its upstream's schema. What else it owned stays where it lies, and nothing leads there any more.
     pub(crate) async fn delete_organization(
         &self,
         caller: &Caller,
@@ -182,6 +203,9 @@ impl Administration<'_> {
             draft.delete(table::organization(uuid));
             draft.delete(table::organization_slug(&slug));
             draft.delete(table::tally(uuid));
+            if draft.organization.schema_sha256.is_some() {
+                self.write_schema(&mut draft, uuid, None)?;
+            }
             draft.put(table::end(Mortal::Organization, uuid), &End { ended_at_ms: now });
             let data = json!({"slug": slug, "portals": draft.tally.portals});
             let happening = Happening {
@@ -224,6 +248,7 @@ fn described(organization: &Organization, secrets: &UpstreamSecrets) -> Value {
         "upstream_headers": header_names(secrets),
         "upstream_timeout_seconds": organization.upstream_timeout_seconds,
         "rate_limit_per_minute": organization.rate_limit_per_minute,
+        "schema_sha256": organization.schema_sha256,
     })
 }
 
@@ -243,6 +268,7 @@ fn changed(
     let seconds = |organization: &Organization| json!(organization.upstream_timeout_seconds);
     note("upstream_timeout_seconds", seconds(before), seconds(after));
     note("rate_limit_per_minute", json!(before.rate_limit_per_minute), json!(after.rate_limit_per_minute));
+    note("schema_sha256", json!(before.schema_sha256), json!(after.schema_sha256));
     if secrets_before.headers != secrets.headers {
         let names = json!({"before": header_names(secrets_before), "after": header_names(secrets)});
         data.insert("upstream_headers".to_owned(), names);

@@ -5,6 +5,7 @@ use super::{
     organizations::read_slug,
     problems::{Problems, invalid},
     revision::check_revision,
+    schema::changed_meanwhile,
     tokens::{New, mint},
     upstream::check_rate_limit,
     wire,
@@ -12,13 +13,18 @@ use super::{
 use crate::{
     caller::Caller,
     change::{Draft, Happening, Plan},
-    record::{Document, End, ExtraVariables, Moment, Pointer, Portal},
+    record::{Document, End, ExtraVariables, Moment, Organization, Pointer, Portal},
+    schema::Schema,
     table::{self, Mortal},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use model::{AllowedAddresses, Bearer, Fault, Fingerprint, Reason};
-use proto::registry::v1::{self, CreatePortalRequest, UpdatePortalRequest};
+use proto::{
+    grant::DocumentClaim,
+    registry::v1::{self, CreatePortalRequest, UpdatePortalRequest},
+};
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The most portals of an organization.
@@ -41,16 +47,23 @@ impl Administration<'_> {
         Ok(wire::portal(portal, document, organization_slug.to_owned(), created_by))
     }
 
+    /// What tokens of a portal run, as long as they are not pinned to less.
+    pub(super) fn runnable(&self, portal: &Portal) -> Result<DocumentClaim, Fault> {
+        Ok(self.catalog.claim(portal.organization, self.catalog.document(portal)?)?)
+    }
+
     pub(crate) async fn create_portal(
         &self,
         caller: &Caller,
         request: CreatePortalRequest,
     ) -> Result<(v1::Portal, Bearer), Fault> {
-        self.organization(&request.organization)?;
+        let judging = self.organization(&request.organization)?;
+        let schema = self.schema_of(&judging).await?;
         let organization = request.organization.clone();
-        let (portal, document) = new_portal(request).await?;
+        let (portal, document) = new_portal(request, schema).await?;
         let plan = || {
             let mut draft = Draft::of(self.catalog, &organization)?;
+            check_schema(&judging, &draft.organization)?;
             let (organization, created_by) = (draft.organization.uuid, caller.user_uuid());
             let portal = Portal { organization, created_by, ..portal.clone() };
             self.claim_slug(&mut draft, &portal)?;
@@ -94,10 +107,18 @@ impl Administration<'_> {
         caller: &Caller,
         request: UpdatePortalRequest,
     ) -> Result<v1::Portal, Fault> {
+        let judging = self.organization(&request.organization)?;
         self.portal(&request.organization, &request.portal)?;
-        let changes = Changes::read(&request).await?;
+        let schema = match &request.query {
+            Some(_) => self.schema_of(&judging).await?,
+            None => None,
+        };
+        let changes = Changes::read(&request, schema).await?;
         let plan = || {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
+            if changes.document.is_some() {
+                check_schema(&judging, &draft.organization)?;
+            }
             let found = self.catalog.portal_named(draft.organization.uuid, &request.portal)?;
             let before = found.ok_or_else(no_portal)?;
             check_revision(request.if_revision, &request.or_revisions, before.revision)?;
@@ -163,7 +184,7 @@ struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
-    async fn read(request: &'a UpdatePortalRequest) -> Result<Self, Fault> {
+    async fn read(request: &'a UpdatePortalRequest, schema: Option<Arc<Schema>>) -> Result<Self, Fault> {
         let mut problems = Problems::default();
         request.name.iter().for_each(|name| problems.check_name(name));
         if let Some(slug) = &request.slug {
@@ -176,7 +197,7 @@ impl<'a> Changes<'a> {
             .map(|text| read_ranges(&mut problems, text.value.as_deref()));
         check_rate_limit(&mut problems, request.rate_limit_per_minute.and_then(|limit| limit.value));
         let document = match &request.query {
-            Some(query) => document::read(&mut problems, query.clone()).await?,
+            Some(query) => document::read(&mut problems, query.clone(), schema).await?,
             None => None,
         };
         problems.verdict()?;
@@ -187,7 +208,9 @@ impl<'a> Changes<'a> {
     fn apply(&self, before: &Portal, document_before: &Document) -> (Portal, Option<Document>) {
         let request = self.request;
         let revision = before.revision + 1;
-        let document = self.document.clone().filter(|document| document.source != document_before.source);
+        // The same text, of which another schema tells more, is another document.
+        let said = |document: &Document| (document.source.clone(), document.warnings.clone());
+        let document = self.document.clone().filter(|document| said(document) != said(document_before));
         let extra_variables = match request.extra_variables() {
             v1::ExtraVariables::Unspecified => before.extra_variables,
             sent => read_extra_variables(sent),
@@ -222,7 +245,10 @@ impl<'a> Changes<'a> {
 }
 
 /// The portal and the document that a request describes; whose it is, is not known yet.
-async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), Fault> {
+async fn new_portal(
+    request: CreatePortalRequest,
+    schema: Option<Arc<Schema>>,
+) -> Result<(Portal, Document), Fault> {
     let mut problems = Problems::default();
     problems.check_name(&request.name);
     let uuid = Uuid::now_v7();
@@ -231,7 +257,7 @@ async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), 
     let allowed_ip_addresses = read_ranges(&mut problems, request.allowed_ip_addresses.as_deref());
     let extra_variables = read_extra_variables(request.extra_variables());
     check_rate_limit(&mut problems, request.rate_limit_per_minute);
-    let document = document::read(&mut problems, request.query).await?;
+    let document = document::read(&mut problems, request.query, schema).await?;
     problems.verdict()?;
     let (Some(document), Some(slug)) = (document, slug) else {
         return Err(invalid("name and query are required"));
@@ -256,6 +282,14 @@ async fn new_portal(request: CreatePortalRequest) -> Result<(Portal, Document), 
         invokable_since: 0,
     };
     Ok((portal, document))
+}
+
+/// Passes while the schema that a document was held against is the organization's.
+fn check_schema(judging: &Organization, now: &Organization) -> Result<(), Fault> {
+    match judging.schema_sha256 == now.schema_sha256 {
+        true => Ok(()),
+        false => Err(changed_meanwhile()),
+    }
 }
 
 /// The addresses of a portal as they were sent. An empty list allows as much as none, and is told as it was sent: there

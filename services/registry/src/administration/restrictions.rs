@@ -1,14 +1,15 @@
 //! What a token, or what is exchanged for one, is to do less than its portal: read from messages, held against the portal's document, told again.
 
 use super::problems::Problems;
-use crate::record::{self, Document, Portal};
+use crate::record::{self, Portal};
 use model::{
     Fault, Reason, Restrictions,
     document::Operation,
+    input::{InputType, InputTypes},
     restriction::{Narrowing, Parts, Widening},
 };
 use proto::{
-    grant::OperationClaim,
+    grant::{DocumentClaim, OperationClaim},
     registry::v1::{self, TokenRevision},
 };
 use serde_json::{Value, json};
@@ -93,10 +94,11 @@ impl Wanted {
     pub(super) fn of(
         &self,
         portal: &Portal,
-        document: Document,
+        document: DocumentClaim,
     ) -> Result<Option<record::Restrictions>, Fault> {
+        let (operations, types) = read_document(document)?;
         let mut problems = Problems::default();
-        for misfit in self.restrictions.misfits(&operations(document)?) {
+        for misfit in self.restrictions.misfits(&operations, &types) {
             problems.add(misfit);
         }
         problems.verdict()?;
@@ -115,18 +117,19 @@ impl Wanted {
         &self,
         held: &Restrictions,
         portal: &Portal,
-        document: Document,
+        document: DocumentClaim,
     ) -> Result<Option<record::Restrictions>, Fault> {
         let bad = |problem: String| Fault::new(Reason::BadRequest, problem);
         if let (Some(pinned), TokenRevision::Follow) = (held.revision(), self.revision) {
             return Err(bad(Widening::Revision(pinned).to_string()));
         }
         let runs = |operation: &Operation| held.allow_operation(operation.name.as_deref());
-        let operations: Vec<_> = operations(document)?.into_iter().filter(runs).collect();
+        let (operations, types) = read_document(document)?;
+        let operations: Vec<_> = operations.into_iter().filter(runs).collect();
         let narrowed = held.narrowed_by(&self.restrictions, &operations);
         let narrowed = narrowed.map_err(|widening| bad(widening.to_string()))?;
         let mut problems = Problems::default();
-        for misfit in self.restrictions.misfits(&operations) {
+        for misfit in self.restrictions.misfits(&operations, &types) {
             problems.add(misfit);
         }
         problems.told().map_or(Ok(()), |told| Err(bad(told)))?;
@@ -153,9 +156,11 @@ fn bytes(asked: &v1::Restrictions) -> usize {
 }
 
 /// The operations of a document that was read from the store.
-fn operations(document: Document) -> Result<Vec<Operation>, Fault> {
-    let claims = document.into_claim().operations;
-    claims.into_iter().map(OperationClaim::try_into).collect::<Result<_, _>>().map_err(Fault::internal)
+fn read_document(document: DocumentClaim) -> Result<(Vec<Operation>, InputTypes), Fault> {
+    let DocumentClaim { operations, types, .. } = document;
+    let operations = operations.into_iter().map(OperationClaim::try_into).collect::<Result<_, _>>();
+    let types = types.into_iter().map(<(String, InputType)>::try_from).collect::<Result<_, _>>();
+    Ok((operations.map_err(Fault::internal)?, types.map_err(Fault::internal)?))
 }
 
 /// Puts restrictions among what the audit keeps, where there are any.

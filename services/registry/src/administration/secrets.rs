@@ -56,7 +56,7 @@ impl Administration<'_> {
         let plan = || {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
             let portal = self.portal(&request.organization, &request.portal)?;
-            let restrictions = wanted.of(&portal, self.catalog.document(&portal)?)?;
+            let restrictions = wanted.of(&portal, self.runnable(&portal)?)?;
             let listed = self.catalog.secrets(portal.uuid, MAX_SECRETS)?;
             let (expired, live): (Vec<_>, Vec<_>) =
                 listed.into_iter().partition(|secret| secret.has_expired(now));

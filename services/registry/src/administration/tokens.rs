@@ -97,7 +97,7 @@ impl Administration<'_> {
         let plan = || {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
             let portal = self.portal(&request.organization, &request.portal)?;
-            let restrictions = wanted.of(&portal, self.catalog.document(&portal)?)?;
+            let restrictions = wanted.of(&portal, self.runnable(&portal)?)?;
             let all = Window { skip: 0, limit: MAX_TOKENS };
             let listed = self.catalog.tokens(portal.uuid, all, MAX_TOKENS)?.items;
             let (expired, live): (Vec<_>, Vec<_>) =

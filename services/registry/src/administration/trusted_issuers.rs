@@ -60,7 +60,7 @@ impl Administration<'_> {
                     "the portal trusts {MAX_TRUSTED_ISSUERS} issuers, which is the most: delete one first"
                 )));
             }
-            let restrictions = wanted.of(&portal, self.catalog.document(&portal)?)?;
+            let restrictions = wanted.of(&portal, self.runnable(&portal)?)?;
             let issuer = TrustedIssuer {
                 uuid: Uuid::now_v7(),
                 organization: portal.organization,

@@ -24,6 +24,7 @@ pub(crate) fn organization(organization: record::Organization, secrets: Upstream
         rate_limit_per_minute: organization.rate_limit_per_minute,
         created_at: Some(time::write(organization.created_at_ms.into())),
         revision: organization.revision,
+        schema_sha256: organization.schema_sha256,
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) fn within(
             Fault::new(Reason::BadRequest, message)
         })?,
     };
-    wanted.within(&held, portal, document)
+    wanted.within(&held, portal, catalog.claim(portal.organization, document)?)
 }
 
 /// Checks that the call comes from where tokens may be used that are exchanged for what is restricted by `held`; nobody's

@@ -65,6 +65,7 @@ impl Document {
         DocumentClaim {
             operations: self.operations.into_iter().map(OperationClaim::from).collect(),
             fragments: self.fragments,
+            types: Vec::new(),
         }
     }
 }

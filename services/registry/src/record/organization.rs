@@ -17,6 +17,9 @@ pub(crate) struct Organization {
     pub(crate) rate_limit_per_minute: u32,
     pub(crate) created_at_ms: Moment,
     pub(crate) revision: u64,
+    /// Of the source of its upstream's schema, where it has one, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) schema_sha256: Option<String>,
 }
 
 /// How much an organization has; every change in it rewrites this, so that two at once are noticed.

@@ -13,6 +13,7 @@ mod members;
 mod narrowed;
 mod narrowed_secrets;
 mod opening;
+mod schema;
 mod secrets;
 mod sign_in;
 mod watch;
