@@ -31,6 +31,7 @@ mod requests;
 mod restarts;
 mod revocation;
 mod revocations;
+mod schema;
 mod secrets;
 mod sign_in;
 mod streaming;

@@ -378,7 +378,7 @@ fn values_that_a_known_type_has_not_are_told_with_their_place() {
         (
             "[Filter!]",
             "[{\"colors\":[]},{\"colors\":[],\"below\":{\"colors\":[\"RED\",\"BLUE\"]}}]",
-            "v.1.below.colors.1 | variable `$v`[1].below.colors[1]: expected `Color`, one of `GREEN`, `RED` in a string, found another: is `GREEN` meant?",
+            "v.1.below.colors.1 | variable `$v`[1].below.colors[1]: expected `Color`, one of `GREEN`, `RED` in a string, found another",
         ),
         (
             "Filter",

@@ -24,9 +24,15 @@ pub(super) fn fault(key: &str, declared: &[Variable]) -> VariableFault {
 }
 
 /// Which of `names` is nearest to `key`, if there is any.
-pub(super) fn nearest<'a>(key: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+fn nearest<'a>(key: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let sought = Pattern::new(key);
     names.min_by_key(|name| sought.distance(name))
+}
+
+/// Which of `names` `key` was meant for, where half of one is in the other: ` is … meant?` behind a colon, or nothing.
+pub(super) fn meant<'a>(key: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let near = |name: &&str| Pattern::new(key).distance(name) * 2 <= key.len().max(name.len());
+    nearest(key, names).filter(near).map(|name| format!(": is `{name}` meant?")).unwrap_or_default()
 }
 
 /// A name that others are compared with; case counts for nothing.

@@ -1,6 +1,6 @@
 //! Whether a value is of a type, and the value as it is sent.
 
-use super::{short, unknown::nearest};
+use super::{short, unknown::meant};
 use crate::{
     document::Type,
     fault::PathSegment,
@@ -134,10 +134,8 @@ impl Walk<'_> {
         let (mut places, mut nulls) = (Vec::new(), false);
         while let Some(key) = self.cursor.key(places.is_empty()) {
             let Some((place, field)) = object.field(&key) else {
-                let meant = nearest(&key, object.names());
                 self.path.push(PathSegment::Key(short(&key)));
-                let meant = meant.map(|meant| format!(": is `{meant}` meant?")).unwrap_or_default();
-                return Err(format!("`{name}` has no field of this name{meant}"));
+                return Err(format!("`{name}` has no field of this name{}", meant(&key, object.names())));
             };
             places.push(place);
             nulls |= self.cursor.kind() == Kind::Null;
@@ -217,9 +215,7 @@ fn no_value(name: &str, values: &EnumValues, found: Kind, value: &[u8]) -> Strin
     if found != Kind::String {
         return format!("{expected}, found {}", shown_value(found, value));
     }
-    let meant = nearest(&text(value), values.names());
-    let meant = meant.map(|meant| format!(": is `{meant}` meant?")).unwrap_or_default();
-    format!("{expected}, found another{meant}")
+    format!("{expected}, found another{}", meant(&text(value), values.names()))
 }
 
 fn shown_value(found: Kind, value: &[u8]) -> &str {
