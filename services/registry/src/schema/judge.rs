@@ -29,9 +29,12 @@ impl Schema {
     pub(crate) fn judge(&self, source: &str) -> Result<Vec<Problem>, Vec<Problem>> {
         let mut parser = Parser::new().recursion_limit(MAX_DEPTH);
         let parsed = parser.parse_executable(&self.0, undescribed(source), "query");
-        let (document, errors) = match parsed.map(|document| document.validate(&self.0)) {
-            Ok(Ok(valid)) => (valid.into_inner(), None),
-            Ok(Err(broken)) | Err(broken) => (broken.partial, Some(broken.errors)),
+        let (document, errors) = match parsed {
+            Ok(parsed) => match parsed.validate(&self.0) {
+                Ok(valid) => (valid.into_inner(), None),
+                Err(broken) => (broken.partial, Some(broken.errors)),
+            },
+            Err(broken) => (broken.partial, Some(broken.errors)),
         };
         let mut found = errors.iter().flat_map(|errors| problems(errors, TOLERATED)).collect::<Vec<_>>();
         let (lax, strict) = errors.iter().flat_map(conflicts).partition::<Vec<_>, _>(|conflict| conflict.lax);
