@@ -16,6 +16,7 @@ mod members;
 mod narrowed;
 mod narrowing;
 mod openapi;
+mod organizations;
 mod quotas;
 mod rates;
 mod rest;

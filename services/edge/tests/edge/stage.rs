@@ -235,7 +235,10 @@ impl Registry {
 
     fn channel(&self) -> proto::Channel {
         let routes = Routes::new(registry_service_server::RegistryServiceServer::new(self.clone()))
-            .add_service(AdministrationServiceServer::new(self.clone()))
+            .add_service(
+                AdministrationServiceServer::new(self.clone())
+                    .max_decoding_message_size(proto::MAX_CHANGE_BYTES),
+            )
             .add_service(MembershipServiceServer::new(self.clone()))
             .add_service(CodeServiceServer::new(self.clone()))
             .add_service(SignInServiceServer::new(self.clone()));

@@ -54,7 +54,10 @@ fn documents_are_held_against_the_schema() {
         ),
         (
             "{ a: gone a: ratio }",
-            &["1:11 operation must not select different types using the same name `a`: `Int` and `Float`"],
+            &[
+                "1:11 cannot select different fields into the same alias `a`",
+                "1:11 operation must not select different types using the same name `a`: `Int` and `Float`",
+            ],
         ),
     ] {
         let found = schema.judge(source).expect_err(source);
