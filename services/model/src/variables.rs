@@ -75,9 +75,11 @@ pub fn coerce(
     let mut json = Vec::with_capacity(body.len() + 32);
     json.push(b'{');
     for (variable, given) in operation.variables.iter().zip(given) {
-        if let Err(fault) = member(types, variable, given, &mut json)
-            && faults.len() < MAX_FAULTS
-        {
+        // To say what was meant takes a look at all there is: not more often than it is told.
+        if faults.len() == MAX_FAULTS {
+            break;
+        }
+        if let Err(fault) = member(types, variable, given, &mut json) {
             faults.push(fault);
         }
     }

@@ -11,7 +11,7 @@
 use model::{
     Reason,
     document::{Document, Type},
-    input::InputTypes,
+    input::{EnumValues, InputField, InputObject, InputType, InputTypes},
     json::{object, response_head},
     portal::ExtraVariables,
     variables::coerce,
@@ -125,6 +125,58 @@ fn every_body_bomb_is_answered_soon() {
         }
         let _verdict = soon(name, || response_head(body.as_bytes(), true));
         let _verdict = soon(name, || response_head(body.as_bytes(), false));
+    }
+}
+
+#[test]
+fn every_bomb_for_known_types_is_answered_soon() {
+    let mebibyte = 1 << 20;
+    let field = |name: String, written: &str| InputField {
+        name,
+        r#type: Type::parse(written).unwrap(),
+        has_default: false,
+    };
+    let mut fields: Vec<_> = (0..1_000).map(|n| field(format!("f{n}"), "Int")).collect();
+    fields.push(field("below".to_owned(), "[Wide]"));
+    fields.push(field("kind".to_owned(), "Kind"));
+    let kinds = (0..10_000).map(|n| format!("A_KIND_THAT_HAS_A_LONG_NAME_TO_COMPARE_WITH_ANOTHER_{n}"));
+    let types: InputTypes = [
+        ("Wide".to_owned(), InputType::Object(InputObject::new(fields, false))),
+        ("Kind".to_owned(), InputType::Enum(EnumValues::new(kinds.collect()))),
+    ]
+    .into_iter()
+    .collect();
+    let declared = repeated(1_900, |n| format!("$v{n}: Kind "));
+    let used = repeated(1_900, |n| format!("$v{n} "));
+    let source = format!("query($a: [Wide] {declared}) {{ a(b: [$a {used}]) }}");
+    let operation = Document::parse(&source).unwrap().operations.remove(0);
+    let all = repeated(1_000, |n| format!("\"f{n}\":{n},"));
+    for (name, body, good) in [
+        ("empty objects", format!("{{\"a\":[{}{{}}]}}", "{},".repeat(mebibyte / 3)), true),
+        ("one object", format!("{{\"a\":{{{}\"f0\":1}}}}", "\"f999\":1,".repeat(mebibyte / 9)), true),
+        ("all fields", format!("{{\"a\":[{}{{}}]}}", format!("{{{all}\"f0\":1}},").repeat(80)), true),
+        (
+            "deep objects",
+            format!(
+                "{{\"a\":{}[{}{{}}]{}}}",
+                "{\"below\":".repeat(120),
+                "{},".repeat(300_000),
+                "}".repeat(120)
+            ),
+            true,
+        ),
+        (
+            "no such kinds",
+            format!("{{{}\"v0\":\"NO\"}}", repeated(1_899, |n| format!("\"v{}\":\"NO\",", n + 1))),
+            false,
+        ),
+        ("no such field", format!("{{\"a\":{{\"{}\":1}}}}", "k".repeat(mebibyte)), false),
+        ("a long kind", format!("{{\"v0\":\"{}\"}}", "K".repeat(mebibyte)), false),
+    ] {
+        match soon(name, || coerce(&operation, &types, ExtraVariables::Reject, body.as_bytes())) {
+            Ok(coerced) => assert!(good && coerced.json.len() <= 3 * mebibyte, "{name}"),
+            Err(fault) => assert!(!good && fault.message().len() < 2_000, "{name}: {fault}"),
+        }
     }
 }
 

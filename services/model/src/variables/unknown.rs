@@ -9,6 +9,9 @@ use crate::{
 /// The most characters of a name that are looked at for what was meant: one for each bit of a word.
 const LOOKED_AT: usize = 64;
 
+/// The most names of a schema's type that are looked at for it: a call can be wrong a hundred times.
+const MOST_NAMES: usize = 1_000;
+
 /// Says that nothing is declared by the name `key`, and which of `declared` is nearest to it.
 ///
 /// It takes a step for each character of each declared name, of which a document has as many as it has bytes.
@@ -29,10 +32,13 @@ fn nearest<'a>(key: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a st
     names.min_by_key(|name| sought.distance(name))
 }
 
-/// Which of `names` `key` was meant for, where half of one is in the other: ` is … meant?` behind a colon, or nothing.
+/// Which of `names` `key` was meant for, where at least half of it is right: `: is … meant?`, or nothing.
 pub(super) fn meant<'a>(key: &str, names: impl Iterator<Item = &'a str>) -> String {
     let near = |name: &&str| Pattern::new(key).distance(name) * 2 <= key.len().max(name.len());
-    nearest(key, names).filter(near).map(|name| format!(": is `{name}` meant?")).unwrap_or_default()
+    nearest(key, names.take(MOST_NAMES))
+        .filter(near)
+        .map(|name| format!(": is `{name}` meant?"))
+        .unwrap_or_default()
 }
 
 /// A name that others are compared with; case counts for nothing.
