@@ -12,7 +12,6 @@ mod used;
 pub(crate) use kept::Schemas;
 
 use apollo_compiler::{
-    Schema as Read,
     diagnostic::Diagnostic,
     parser::{LineColumn, Parser},
     validation::{DiagnosticData, DiagnosticList, Valid},
@@ -37,7 +36,7 @@ const ONE_OF_DEFINITION: &str = "directive @oneOf on INPUT_OBJECT";
 const TOLERATED: &[&str] = &["UndefinedDirective"];
 
 /// A schema that documents can be held against.
-pub(crate) struct Schema(Valid<Read>);
+pub(crate) struct Schema(Valid<apollo_compiler::Schema>);
 
 impl Schema {
     /// Reads a schema in GraphQL's language for that.
@@ -53,8 +52,8 @@ impl Schema {
         let mut parsed =
             parser.parse_ast(source, "schema").map_err(|broken| problems(&broken.errors, &[]))?;
         once::keep_first(&mut parsed);
-        let mut builder = Read::builder().adopt_orphan_extensions().ignore_builtin_redefinitions();
-        builder = builder.add_ast(&parsed);
+        let builder = apollo_compiler::Schema::builder();
+        let mut builder = builder.adopt_orphan_extensions().ignore_builtin_redefinitions().add_ast(&parsed);
         if !once::defines_directive(&parsed, ONE_OF) {
             builder = builder.parse(ONE_OF_DEFINITION, "oneOf");
         }

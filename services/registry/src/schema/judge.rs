@@ -1,6 +1,6 @@
 //! A document held against the schema.
 
-use super::{MAX_PROBLEMS, Schema, in_the_schema, located, problems, sorted, used};
+use super::{Schema, in_the_schema, located, problems, sorted, used};
 use apollo_compiler::{
     diagnostic::Diagnostic,
     parser::Parser,
@@ -68,7 +68,7 @@ fn conflicts(errors: &DiagnosticList) -> Vec<Conflict> {
             Conflict { problem: located(place, message), lax: types.is_some_and(|types| are_lax(&types)) }
         })
     };
-    errors.iter().filter_map(conflict).take(MAX_PROBLEMS).collect()
+    errors.iter().filter_map(conflict).collect()
 }
 
 /// The two types that a message has after `types "`.

@@ -32,9 +32,9 @@ pub(super) fn keep_first(document: &mut Document) {
     }
 }
 
-fn first<Node_: Clone, Member, Name: Clone + Eq + Hash>(
-    node: &mut Node<Node_>,
-    members: impl Fn(&mut Node_) -> &mut Vec<Node<Member>>,
+fn first<Kind: Clone, Member, Name: Clone + Eq + Hash>(
+    node: &mut Node<Kind>,
+    members: impl Fn(&mut Kind) -> &mut Vec<Node<Member>>,
     name: impl Fn(&Member) -> &Name,
 ) {
     let mut seen = HashSet::new();

@@ -97,6 +97,25 @@ fn what_upstreams_run_all_the_same_is_not_refused() {
 }
 
 #[test]
+fn what_is_as_deep_as_documents_may_be_is_judged() {
+    let lists = format!("{{ ratios(of: {}1{}) }}", "[".repeat(60), "]".repeat(60));
+    let fields = format!("{{ dog {}{}{} }}", "{ self ".repeat(60), "{ id }", "}".repeat(60));
+    let objects = format!("{{ kennel(of: {}{}) }}", "{in: ".repeat(60), "null".to_owned() + &"}".repeat(60));
+    let chain: String = (0..90).map(|n| format!("fragment F{n} on Dog {{ ...F{} }} ", n + 1)).collect();
+    let chain = format!("{{ dog {{ ...F0 }} }} {chain} fragment F90 on Dog {{ id }}");
+    let list = "[".repeat(60) + "Int" + &"]".repeat(60);
+    let source = format!(
+        "input Kennel {{ in: Kennel }} type Dog {{ id: ID self: Dog }}
+        type Query {{ dog: Dog kennel(of: Kennel): Int ratios(of: {list}): Int }}"
+    );
+    let schema = Schema::read(&source).map_err(|found| told(&found)).unwrap();
+    for source in [lists, fields, objects, chain] {
+        let judged = schema.judge(&source).map_err(|found| told(&found));
+        assert!(judged.is_ok(), "{source:.60} {judged:?}");
+    }
+}
+
+#[test]
 fn a_schema_is_read_or_told_what_is_wrong_with_it() {
     for (source, expected) in [
         ("", "1:1 "),
