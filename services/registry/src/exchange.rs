@@ -5,13 +5,14 @@
 
 mod client_credentials;
 mod device_code;
+mod ended_tokens;
 mod guesses;
 mod identity_token;
 mod mint;
 mod narrow;
 pub(crate) mod refusals;
-pub(crate) mod sweep;
 
+pub(crate) use ended_tokens::EndedToken;
 pub(crate) use guesses::{Guessed, Guesses, Place};
 pub(crate) use refusals::Refusals;
 

@@ -8,13 +8,14 @@ use crate::{
     change::Turns,
     codes::{self, Codes},
     door,
-    exchange::{Exchange, Guesses, Refusals, refusals, sweep},
+    ended_sessions::EndedSession,
+    exchange::{EndedToken, Exchange, Guesses, Refusals, refusals},
     grant::Signer,
     identity::Issuers,
     openid::SignIns,
     passwords::Passwords,
     schema::Schemas,
-    session_sweep,
+    sweep,
     usage::{self, Usage},
     uses::Uses,
     watch::{self, Hearing},
@@ -87,8 +88,8 @@ impl Registry {
         let shared = Arc::new(shared);
         tokio::spawn(write_usage(Arc::downgrade(&shared)));
         tokio::spawn(refusals::write(Arc::downgrade(&shared), refused));
-        tokio::spawn(sweep::run(Arc::downgrade(&shared)));
-        tokio::spawn(session_sweep::run(Arc::downgrade(&shared)));
+        tokio::spawn(sweep::run::<EndedToken>(Arc::downgrade(&shared)));
+        tokio::spawn(sweep::run::<EndedSession>(Arc::downgrade(&shared)));
         Self(shared)
     }
 

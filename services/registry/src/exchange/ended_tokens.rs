@@ -1,58 +1,43 @@
-//! Removes what is left of tokens that ended by themselves; service tokens and what says that they are revoked stay.
+//! Tokens that ended by themselves; service tokens and what says that they are revoked stay.
 
 use crate::{
-    catalog::Catalog,
-    change,
-    record::Moment,
-    registry::Shared,
-    store::Batch,
+    catalog::{Catalog, ReadError},
+    record::{Ending, Moment},
+    store::Key,
+    sweep::Over,
     table::{self, Mortal},
 };
-use metrics::counter;
-use model::{Fault, fault::Chain};
-use std::{sync::Weak, time::Duration};
+use uuid::Uuid;
 
-/// How often what has ended is looked for.
-const PERIOD: Duration = Duration::from_secs(60);
-/// How long a token must have ended: so long that its last use has been written, and that a clock which is put right
-/// does not bring it back to life.
-const AFTER: Duration = Duration::from_secs(60 * 60);
-/// How many are removed with one commit.
-const BATCH: usize = 500;
-
-/// Removes what has ended, now and then, until the registry is dropped.
-pub(crate) async fn run(shared: Weak<Shared>) {
-    let mut ticks = tokio::time::interval(PERIOD);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Some(shared) = shared.upgrade() else { return };
-        if let Err(fault) = sweep(&shared.catalog, Moment::now().before(AFTER)).await {
-            tracing::warn!(error = %Chain(&fault), "tokens that have ended are not removed yet");
-        }
-    }
+/// A token that ended by itself.
+pub(crate) struct EndedToken {
+    at: Moment,
+    uuid: Uuid,
+    ending: Ending,
 }
 
-/// Removes all that ended before a moment.
-async fn sweep(catalog: &Catalog, before: Moment) -> Result<(), Fault> {
-    loop {
-        let ended = catalog.ended_before(before, BATCH)?;
-        let Some(count) = u64::try_from(ended.len()).ok().filter(|count| *count > 0) else { return Ok(()) };
-        let mut batch = Batch::new();
-        for (at, token, ending) in ended {
-            batch = batch
-                .delete(table::token(&ending.fingerprint))
-                .delete(table::ephemeral_order(ending.portal, token))
-                .delete(table::token_use(token))
-                .delete(table::spent_uses(token))
-                .delete(table::ending(at, token));
-            // Where it was revoked before it ended: with the token gone nothing is left that this could bring back.
-            if catalog.has_ended(Mortal::Token, token)? {
-                batch = batch.delete(table::end(Mortal::Token, token));
-            }
-        }
-        catalog.commit(batch).await.map_err(change::refused)?;
-        counter!("portals_registry_tokens_removed_total").increment(count);
+impl Over for EndedToken {
+    const NAME: &'static str = "tokens";
+    const COUNTER: &'static str = "portals_registry_tokens_removed_total";
+
+    fn before(catalog: &Catalog, moment: Moment, limit: usize) -> Result<Vec<Self>, ReadError> {
+        let ended = catalog.ended_before(moment, limit)?.into_iter();
+        Ok(ended.map(|(at, uuid, ending)| Self { at, uuid, ending }).collect())
+    }
+
+    fn mortal(&self) -> (Mortal, Uuid) {
+        (Mortal::Token, self.uuid)
+    }
+
+    fn places(&self) -> Vec<Key> {
+        let Self { at, uuid, ending } = self;
+        vec![
+            table::token(&ending.fingerprint),
+            table::ephemeral_order(ending.portal, *uuid),
+            table::token_use(*uuid),
+            table::spent_uses(*uuid),
+            table::ending(*at, *uuid),
+        ]
     }
 }
 
@@ -65,10 +50,12 @@ mod tests {
         change::{Author, Draft, Plan},
         exchange::mint::{Minted, Order, mint},
         record::{self, Portal, TokenKind, TokenUse},
+        store::Batch,
+        sweep::{AFTER, BATCH, sweep},
     };
     use model::Bearer;
     use proto::registry::v1;
-    use std::time::SystemTime;
+    use std::time::{Duration, SystemTime};
 
     const HOUR: Duration = AFTER;
 
@@ -135,7 +122,7 @@ mod tests {
         assert_eq!(left(&registry, &old), ["token", "order", "ending", "use"]);
         assert_eq!(left(&registry, &revoked), ["token", "ending", "end"]);
 
-        sweep(registry.catalog(), Moment::from(now).before(AFTER)).await.unwrap();
+        sweep::<EndedToken>(registry.catalog(), Moment::from(now).before(AFTER)).await.unwrap();
 
         for gone in [&old, &revoked] {
             assert_eq!(left(&registry, gone), <[&str; 0]>::default());
@@ -156,7 +143,7 @@ mod tests {
             minted(&registry, now - HOUR * 3).await;
         }
         let before = registry.catalog().revision();
-        sweep(registry.catalog(), Moment::from(now).before(AFTER)).await.unwrap();
+        sweep::<EndedToken>(registry.catalog(), Moment::from(now).before(AFTER)).await.unwrap();
         assert_eq!(registry.catalog().revision(), before + 2);
         assert!(registry.catalog().ended_before(now.into(), 1).unwrap().is_empty());
     }

@@ -1,57 +1,42 @@
-//! Removes what is left of sessions that have been over for long.
+//! Sessions that ended by themselves.
 
 use crate::{
-    catalog::Catalog,
-    change,
-    record::Moment,
-    registry::Shared,
-    store::Batch,
+    catalog::{Catalog, ReadError},
+    record::{Moment, SessionEnding},
+    store::Key,
+    sweep::Over,
     table::{self, Mortal},
 };
-use metrics::counter;
-use model::{Fault, fault::Chain};
-use std::{sync::Weak, time::Duration};
+use uuid::Uuid;
 
-/// How often they are looked for.
-const PERIOD: Duration = Duration::from_secs(60);
-/// How long a session must have been over: so long that its last use has been written, and that a clock which is put
-/// right does not bring it back to life.
-const AFTER: Duration = Duration::from_secs(60 * 60);
-/// How many are removed with one commit.
-const BATCH: usize = 500;
-
-/// Removes sessions, now and then, until the registry is dropped.
-pub(crate) async fn run(shared: Weak<Shared>) {
-    let mut ticks = tokio::time::interval(PERIOD);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Some(shared) = shared.upgrade() else { return };
-        if let Err(fault) = sweep(&shared.catalog, Moment::now().before(AFTER)).await {
-            tracing::warn!(error = %Chain(&fault), "sessions that are over are not removed yet");
-        }
-    }
+/// A session that ended by itself.
+pub(crate) struct EndedSession {
+    at: Moment,
+    uuid: Uuid,
+    ending: SessionEnding,
 }
 
-/// Removes all that were over before a moment.
-async fn sweep(catalog: &Catalog, before: Moment) -> Result<(), Fault> {
-    loop {
-        let over = catalog.sessions_ended_before(before, BATCH)?;
-        let Some(count) = u64::try_from(over.len()).ok().filter(|count| *count > 0) else { return Ok(()) };
-        let mut batch = Batch::new();
-        for (at, session, ending) in over {
-            batch = batch
-                .delete(table::access_token(&ending.fingerprint))
-                .delete(table::session_order(ending.user, session))
-                .delete(table::token_use(session))
-                .delete(table::session_ending(at, session));
-            // Where it was ended before its time: with the session gone nothing is left that this could bring back.
-            if catalog.has_ended(Mortal::AccessToken, session)? {
-                batch = batch.delete(table::end(Mortal::AccessToken, session));
-            }
-        }
-        catalog.commit(batch).await.map_err(change::refused)?;
-        counter!("portals_registry_sessions_removed_total").increment(count);
+impl Over for EndedSession {
+    const NAME: &'static str = "sessions";
+    const COUNTER: &'static str = "portals_registry_sessions_removed_total";
+
+    fn before(catalog: &Catalog, moment: Moment, limit: usize) -> Result<Vec<Self>, ReadError> {
+        let ended = catalog.sessions_ended_before(moment, limit)?.into_iter();
+        Ok(ended.map(|(at, uuid, ending)| Self { at, uuid, ending }).collect())
+    }
+
+    fn mortal(&self) -> (Mortal, Uuid) {
+        (Mortal::AccessToken, self.uuid)
+    }
+
+    fn places(&self) -> Vec<Key> {
+        let Self { at, uuid, ending } = self;
+        vec![
+            table::access_token(&ending.fingerprint),
+            table::session_order(ending.user, *uuid),
+            table::token_use(*uuid),
+            table::session_ending(*at, *uuid),
+        ]
     }
 }
 
@@ -63,12 +48,12 @@ mod tests {
         administration::desk::{access_token, registry},
         caller::{Caller, Origin},
         record::Scope,
+        sweep::sweep,
     };
-    use model::Bearer;
+    use model::{Bearer, Fault};
     use proto::registry::v1;
-    use std::time::SystemTime;
+    use std::time::{Duration, SystemTime};
     use tonic::metadata::MetadataMap;
-    use uuid::Uuid;
 
     const PASSWORD: &str = "correct horse battery";
 
@@ -128,11 +113,11 @@ mod tests {
         registry.administration().delete_session(&caller).await.unwrap();
         assert!(presenting(&registry, &ended.0).is_err());
 
-        sweep(registry.catalog(), live.1.into()).await.unwrap();
+        sweep::<EndedSession>(registry.catalog(), live.1.into()).await.unwrap();
         assert_eq!(left(&registry, user, live_uuid, &live), ["session", "order", "ending"]);
         assert_eq!(left(&registry, user, ended_uuid, &ended), ["session", "ending", "end"]);
 
-        sweep(registry.catalog(), (ended.1 + Duration::from_secs(1)).into()).await.unwrap();
+        sweep::<EndedSession>(registry.catalog(), (ended.1 + Duration::from_secs(1)).into()).await.unwrap();
         for (uuid, session) in [(live_uuid, &live), (ended_uuid, &ended)] {
             assert_eq!(left(&registry, user, uuid, session), <[&str; 0]>::default());
             assert!(presenting(&registry, &session.0).is_err());
