@@ -1,6 +1,7 @@
 //! Compiles the protos with protox, so that no `protoc` need be installed.
 
 use prost::Message;
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use std::{env, error::Error, fs, path::PathBuf};
 
 const PROTOS: &[&str] = &[
@@ -11,6 +12,9 @@ const PROTOS: &[&str] = &[
     "portals/registry/v1/registry.proto",
     "portals/registry/v1/sign_in.proto",
 ];
+
+/// The package of the messages that carry answers.
+const EXECUTOR: &str = "portals.executor.v1";
 
 /// Fields whose content must not be printed: their messages get no derived `Debug`.
 const SECRET_MESSAGES: &[&str] = &[
@@ -56,9 +60,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(PROTOS, ["."])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure()
-        .bytes(".portals.executor.v1")
-        .skip_debug(SECRET_MESSAGES.iter().copied())
-        .compile_fds(descriptors)?;
+    let is_executor = |file: &FileDescriptorProto| file.package() == EXECUTOR;
+    let (executor, others) = descriptors.file.into_iter().partition(is_executor);
+    // Only the executor's messages have answers in them.
+    for (file, codec) in [(executor, "crate::codec::Codec"), (others, "tonic_prost::ProstCodec")] {
+        tonic_prost_build::configure()
+            .bytes(".portals.executor.v1")
+            .skip_debug(SECRET_MESSAGES.iter().copied())
+            .codec_path(codec)
+            .compile_fds(FileDescriptorSet { file })?;
+    }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod channel;
+mod codec;
 pub mod execute;
 pub mod fault;
 pub mod grant;

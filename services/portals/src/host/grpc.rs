@@ -20,6 +20,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 const STREAM_WINDOW: u32 = 128 << 10;
 /// Bytes that may be under way on a session: as many answers as wait at its other end.
 const SESSION_WINDOW: u32 = 4 << 20;
+/// Bytes of a session's frame: an answer that travels in it is one, written and read at once.
+const SESSION_FRAME: u32 = 128 << 10;
 /// Bytes that may be under way on one connection: so many that the most large answers that are fetched at a time,
 /// with callers that read none of them, leave room for the calls beside them.
 const CONNECTION_WINDOW: u32 = 40 << 20;
@@ -62,9 +64,10 @@ pub(crate) fn connect(endpoint: &Endpoint) -> Result<Channel, Failure> {
 
 /// The same for one long stream, whose answers are read as they come.
 pub(crate) fn connect_session(endpoint: &Endpoint) -> Result<Channel, Failure> {
-    let settings = settings(endpoint)?;
-    let roomy =
-        settings.initial_stream_window_size(SESSION_WINDOW).initial_connection_window_size(SESSION_WINDOW);
+    let roomy = settings(endpoint)?
+        .initial_stream_window_size(SESSION_WINDOW)
+        .initial_connection_window_size(SESSION_WINDOW)
+        .max_frame_size(SESSION_FRAME);
     connect_with(endpoint, roomy)
 }
 
