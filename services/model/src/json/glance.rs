@@ -7,9 +7,38 @@ use super::scan::plain_word;
 /// How deep an answer may be nested to be told at a glance: a bit for each bracket.
 const DEPTH: u32 = u64::BITS;
 
+/// What a text is made of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Made {
+    /// ASCII without a backslash or a control character: whatever is in quotes ends at the next one.
+    Plainly,
+    /// Anything else.
+    Otherwise,
+}
+
+/// What `text` is made of.
+pub(super) fn made(text: &[u8]) -> Made {
+    // As numbers with a sign, all that is beyond ASCII is below the control characters.
+    let other = |byte: &u8| u8::from(byte.cast_signed() < 0x20) | u8::from(*byte == b'\\');
+    // No branch for a byte, so that a compiler can look at many at a time.
+    let any_other = |bytes: &[u8]| bytes.iter().map(other).fold(0, |any, one| any | one) != 0;
+    let (blocks, rest) = text.as_chunks::<128>();
+    match blocks.iter().any(|block| any_other(block)) || any_other(rest) {
+        true => Made::Otherwise,
+        false => Made::Plainly,
+    }
+}
+
 /// Whether the object that `text`, which is UTF-8, consists of has `data` or `errors`; nothing where a closer look is
 /// needed.
-pub(super) fn response(text: &[u8]) -> Option<bool> {
+pub(super) fn response(text: &[u8], made: Made) -> Option<bool> {
+    match made {
+        Made::Plainly => look::<true>(text),
+        Made::Otherwise => look::<false>(text),
+    }
+}
+
+fn look<const PLAIN: bool>(text: &[u8]) -> Option<bool> {
     let [b'{', tail @ ..] = space(text) else { return None };
     // The open brackets, the innermost lowest: 1 is an object's, 0 a list's.
     let (mut open, mut depth, mut found) = (1_u64, 1, false);
@@ -20,15 +49,21 @@ pub(super) fn response(text: &[u8]) -> Option<bool> {
     'elements: loop {
         if open & 1 == 1 {
             let [b'"', key @ ..] = rest else { return None };
-            rest = string(key)?;
+            rest = string::<PLAIN>(key)?;
             if depth == 1 {
                 found |= is_wanted(key, rest)?;
             }
-            let [b':', tail @ ..] = space(rest) else { return None };
-            rest = space(tail);
+            // Most keys have their colon at once.
+            rest = match rest {
+                [b':', tail @ ..] => space(tail),
+                _ => {
+                    let [b':', tail @ ..] = space(rest) else { return None };
+                    space(tail)
+                }
+            };
         }
         match rest {
-            [b'"', tail @ ..] => rest = string(tail)?,
+            [b'"', tail @ ..] => rest = string::<PLAIN>(tail)?,
             [bracket @ (b'{' | b'['), tail @ ..] => {
                 if depth == DEPTH {
                     return None;
@@ -98,7 +133,36 @@ fn some_space(mut rest: &[u8]) -> &[u8] {
 
 /// What is behind a string whose first quote is passed.
 #[inline(always)]
-fn string(mut rest: &[u8]) -> Option<&[u8]> {
+fn string<const PLAIN: bool>(rest: &[u8]) -> Option<&[u8]> {
+    if PLAIN { quoted(rest) } else { checked(rest) }
+}
+
+/// The same in a text that is made plainly.
+#[inline(always)]
+fn quoted(mut rest: &[u8]) -> Option<&[u8]> {
+    const ONES: u64 = u64::MAX / 0xFF;
+    while let Some((word, tail)) = rest.split_first_chunk() {
+        // What was a quote is nothing, and borrows from its highest bit, which no other has. The lowest mark is right: a
+        // byte can only be marked wrongly by the borrow of a marked one below it.
+        let marks = (u64::from_le_bytes(*word) ^ (ONES * 0x22)).wrapping_sub(ONES) & (ONES << 7);
+        if marks != 0 {
+            let at = usize::try_from(marks.trailing_zeros() / u8::BITS).unwrap_or(0);
+            return rest.get(at + 1..);
+        }
+        rest = tail;
+        while let Some((block, tail)) = rest.split_first_chunk::<16>()
+            && block.iter().fold(0, |any, byte| any | u8::from(*byte == b'"')) == 0
+        {
+            rest = tail;
+        }
+    }
+    let at = rest.iter().position(|byte| *byte == b'"')?;
+    rest.get(at + 1..)
+}
+
+/// The same in any text.
+#[inline(always)]
+fn checked(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
         if let Some((word, tail)) = rest.split_first_chunk() {
             let plain = plain_word(*word);

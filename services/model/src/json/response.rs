@@ -1,7 +1,8 @@
 //! Whether an upstream's answer is a GraphQL response (GraphQL over HTTP; October 2021, 7.1).
 
 use super::{
-    InvalidJson, glance,
+    InvalidJson,
+    glance::{self, Made},
     scan::{Scanner, Stop, decoded},
 };
 
@@ -32,15 +33,16 @@ pub enum NoResponse {
 ///
 /// `NoResponse`.
 pub fn response_head(text: &[u8], complete: bool) -> Result<(), NoResponse> {
-    match std::str::from_utf8(text) {
+    let made = if complete { glance::made(text) } else { Made::Otherwise };
+    if made == Made::Otherwise
+        && let Err(error) = std::str::from_utf8(text)
         // A character that is cut in two at the end may still be completed.
-        Err(error) if complete || error.error_len().is_some() => {
-            let stop = Stop::new(error.valid_up_to(), "the text is not UTF-8");
-            return Err(NoResponse::NotJson(stop.located(text)));
-        }
-        Ok(_) | Err(_) => {}
+        && (complete || error.error_len().is_some())
+    {
+        let stop = Stop::new(error.valid_up_to(), "the text is not UTF-8");
+        return Err(NoResponse::NotJson(stop.located(text)));
     }
-    if complete && let Some(found) = glance::response(text) {
+    if complete && let Some(found) = glance::response(text, made) {
         return if found { Ok(()) } else { Err(NoResponse::NothingOfGraphql) };
     }
     match walk(text, complete) {
@@ -161,10 +163,38 @@ mod tests {
                 Ok(Err(NoResponse::NothingOfGraphql)) => Some(false),
                 Ok(Err(_)) | Err(_) => None,
             };
-            match glance::response(text) {
+            let glanced = glance::response(text, glance::made(text));
+            prop_assert_eq!(glanced, glance::response(text, Made::Otherwise));
+            match glanced {
                 Some(found) => prop_assert_eq!(closer, Some(found)),
                 // It has no eye for keys with escapes, nor for nothing.
                 None => prop_assert!(closer.is_none() || text.contains(&b'\\') || closer == Some(false)),
+            }
+        }
+    }
+
+    #[test]
+    fn only_ascii_without_escapes_and_control_characters_is_made_plainly() {
+        for byte in 0..=u8::MAX {
+            let expected = match byte {
+                0x20..=0x5B | 0x5D..=0x7F => Made::Plainly,
+                _ => Made::Otherwise,
+            };
+            for at in [0, 1, 127, 128, 200] {
+                let mut text = [b'a'; 201];
+                text[at] = byte;
+                assert_eq!(glance::made(&text), expected, "{byte:#x} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_string_ends_at_its_quote_wherever_that_stands() {
+        for length in 0..90 {
+            let text = format!("{{\"data\":\"{}\"}}", "!".repeat(length));
+            assert_eq!(response_head(text.as_bytes(), true), Ok(()), "{length}");
+            for end in 1..text.len() {
+                assert!(response_head(&text.as_bytes()[..end], true).is_err(), "{length} to {end}");
             }
         }
     }
@@ -174,8 +204,9 @@ mod tests {
         for (depth, seen) in [(64, true), (65, false)] {
             let lists = depth - 1;
             let text = format!("{{\"data\":{}{}}}", "[".repeat(lists) + "1", "]".repeat(lists));
-            assert_eq!(glance::response(text.as_bytes()), seen.then_some(true), "{depth}");
-            assert_eq!(response_head(text.as_bytes(), true), Ok(()), "{depth}");
+            let text = text.as_bytes();
+            assert_eq!(glance::response(text, glance::made(text)), seen.then_some(true), "{depth}");
+            assert_eq!(response_head(text, true), Ok(()), "{depth}");
         }
     }
 
