@@ -21,6 +21,10 @@ schemathesis.openapi.format(
     "graphql",
     st.builds(lambda kind, name, field: f"{kind} {name} {{ {field} }}", st.sampled_from(["query", "mutation"]), NAME, FIELD),
 )
+schemathesis.openapi.format(
+    "graphql-schema",
+    st.builds(lambda query, mutation: f"type Query {{ f{query}: String }} type Mutation {{ f{mutation}: Int }}", NAME, NAME),
+)
 schemathesis.openapi.format("ip-ranges", st.lists(ADDRESS, max_size=5).map(" ".join))
 # What ends by itself ends in the future.
 schemathesis.openapi.format("date-time", YEAR.map(lambda year: f"{year}-08-26T03:22:45.555Z"))
@@ -43,6 +47,9 @@ STATE = [
     r"variables\.\w+\.fixed: .*",
     r"variables\.\w+\.schema .*",
     r"[^,]*, which is the most: [^,]*",
+    # Whether a document is valid against its organization's schema.
+    r"query line \d+, column \d+: type `\w+` does not have a field `\w+`",
+    r"query line \d+, column \d+: `\w+` root operation type is not defined",
 ]
 REFUSED = re.compile(r"Validation failed: (?:{0})(?:, (?:{0}))*".format("|".join(STATE)))
 CONDITION = re.compile(r"it is at revision \d+, which is not what the change depends on")

@@ -136,7 +136,8 @@ pub(super) fn credential_or_null() -> ObjectBuilder {
 /// What the upstream tells of itself.
 pub(super) fn schema_or_null() -> ObjectBuilder {
     let about = "The schema of the upstream in GraphQL's schema definition language, at most 4 MiB: documents that are saved from then on must be valid against it, and it checks the variables of all calls. Null for none.";
-    or_null(text(about, "type Query { viewer: String }")).max_length(Some(4 << 20)).write_only(true)
+    let text = or_null(text(about, "type Query { viewer: String }")).format(format("graphql-schema"));
+    text.max_length(Some(4 << 20)).write_only(true)
 }
 
 /// The name for people of an organization.
