@@ -235,7 +235,8 @@ impl Desk {
         let request = v1::ListAuditEventsRequest { organization: organization.to_owned(), page };
         let answer =
             self.administration().list_audit_events(self.signed(request)).await.unwrap().into_inner();
-        assert_eq!(answer.total, u64::try_from(answer.events.len()).unwrap());
+        // The count is read first: what is written beside the calls meanwhile is in the list alone.
+        assert!(answer.total <= u64::try_from(answer.events.len()).unwrap());
         answer.events
     }
 }
