@@ -47,6 +47,11 @@ pub struct InputField {
     pub has_default: bool,
 }
 
+/// Whether a name is that of a scalar which every schema has.
+pub fn is_built_in(name: &str) -> bool {
+    matches!(name, "Int" | "Float" | "String" | "Boolean" | "ID")
+}
+
 impl InputTypes {
     /// Nothing but the built-in scalars.
     pub fn unknown() -> Self {

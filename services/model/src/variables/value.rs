@@ -4,7 +4,7 @@ use super::{short, unknown::meant};
 use crate::{
     document::Type,
     fault::PathSegment,
-    input::{EnumValues, InputObject, InputType, InputTypes},
+    input::{EnumValues, InputObject, InputType, InputTypes, is_built_in},
     json::{Cursor, Kind, kind, text},
 };
 
@@ -154,10 +154,6 @@ impl Walk<'_> {
         }
         Ok(())
     }
-}
-
-fn is_built_in(name: &str) -> bool {
-    matches!(name, "Int" | "Float" | "String" | "Boolean" | "ID")
 }
 
 /// Whether `value`, which is not null, is of the type `name`; any is, where `name` is not built in.

@@ -70,6 +70,9 @@ impl Administration<'_> {
     /// CONFLICT where it was changed just now, INTERNAL for one that was taken once and cannot be read any more.
     pub(super) async fn schema_of(&self, organization: &Organization) -> Result<Option<Arc<Schema>>, Fault> {
         let Some(sha256) = organization.schema_sha256.clone() else { return Ok(None) };
+        if let Some(kept) = self.schemas.kept(&sha256) {
+            return Ok(Some(kept));
+        }
         let source = self.catalog.schema(organization.uuid)?.map(|schema| schema.source);
         let schemas = Arc::clone(self.schemas);
         let read = move || {

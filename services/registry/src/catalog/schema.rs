@@ -6,6 +6,7 @@ use crate::{
     store::{Key, Scan},
     table,
 };
+use model::input::is_built_in;
 use proto::grant::{DocumentClaim, InputTypeClaim};
 use std::collections::{HashSet, VecDeque};
 use uuid::Uuid;
@@ -67,10 +68,6 @@ impl Catalog {
 /// The name in a type, such as `ID` in `[ID!]!`.
 fn named(r#type: &str) -> &str {
     r#type.trim_matches(['[', ']', '!'])
-}
-
-fn is_built_in(name: &str) -> bool {
-    matches!(name, "Int" | "Float" | "String" | "Boolean" | "ID")
 }
 
 fn weight(r#type: &InputType) -> usize {

@@ -9,6 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Schemas(Mutex<Option<(String, Arc<Schema>)>>);
 
 impl Schemas {
+    /// The schema whose SHA-256 is `sha256`, if it is at hand; nobody is waited for.
+    pub(crate) fn kept(&self, sha256: &str) -> Option<Arc<Schema>> {
+        let kept = self.0.try_lock().ok()?;
+        kept.as_ref().filter(|(known, _)| known == sha256).map(|(_, schema)| Arc::clone(schema))
+    }
+
     /// The schema `source`, whose SHA-256 is `sha256`. It may take a while.
     ///
     /// # Errors
