@@ -13,7 +13,7 @@ const PROTOS: &[&str] = &[
     "portals/registry/v1/sign_in.proto",
 ];
 
-/// The package of the messages that carry answers.
+/// The package whose streams carry answers.
 const EXECUTOR: &str = "portals.executor.v1";
 
 /// Fields whose content must not be printed: their messages get no derived `Debug`.
@@ -60,15 +60,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(PROTOS, ["."])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    let is_executor = |file: &FileDescriptorProto| file.package() == EXECUTOR;
-    let (executor, others) = descriptors.file.into_iter().partition(is_executor);
-    // Only the executor's messages have answers in them.
-    for (file, codec) in [(executor, "crate::codec::Codec"), (others, "tonic_prost::ProstCodec")] {
-        tonic_prost_build::configure()
-            .bytes(".portals.executor.v1")
-            .skip_debug(SECRET_MESSAGES.iter().copied())
-            .codec_path(codec)
-            .compile_fds(FileDescriptorSet { file })?;
-    }
+    let file = descriptors.file.into_iter().map(without_streams).collect();
+    tonic_prost_build::configure()
+        .bytes(".portals.executor.v1")
+        .skip_debug(SECRET_MESSAGES.iter().copied())
+        .compile_fds(FileDescriptorSet { file })?;
     Ok(())
+}
+
+/// Leaves out what `stream` does by hand.
+fn without_streams(mut file: FileDescriptorProto) -> FileDescriptorProto {
+    if file.package() == EXECUTOR {
+        for service in &mut file.service {
+            service.method.retain(|method| !method.server_streaming());
+        }
+    }
+    file
 }

@@ -17,9 +17,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use metrics::{Counter, Histogram};
 use model::{Fault, Fingerprint, Reason, Secret};
-use proto::{
-    Answer, Call, Execute, MAX_MESSAGE_BYTES, executor::v1::executor_service_server::ExecutorServiceServer,
-};
+use proto::{Answer, Call, Execute};
 use std::{
     panic::AssertUnwindSafe,
     sync::{
@@ -105,10 +103,8 @@ pub fn open(config: Config) -> Result<Executor, OpenError> {
 
 impl Executor {
     /// The gRPC service.
-    pub fn service(&self) -> ExecutorServiceServer<Service> {
-        ExecutorServiceServer::new(Service::new(self.clone()))
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    pub fn service(&self) -> Service {
+        Service::new(self.clone())
     }
 
     /// Whether calls would be taken on.

@@ -1,4 +1,6 @@
 //! The executor's gRPC service: reads a message, makes one call, writes a message.
+//!
+//! Calls by hand are tonic's; on the streams, answers pass as they are (`proto::stream`).
 
 use crate::{
     executor::{Executor, Invocation},
@@ -6,22 +8,25 @@ use crate::{
     tickets::Held,
 };
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, stream};
+use futures_util::{FutureExt, future::BoxFuture, stream};
+use http::{Request, Response};
 use model::{Fault, Reason, Secret, fault::Chain};
 use proto::{
-    Answer, Body,
+    Answer, Body, MAX_MESSAGE_BYTES,
     executor::v1::{
-        ExecuteRequest, ExecuteResponse, FetchRequest, FetchResponse, SessionRequest, SessionResponse,
-        executor_service_server::ExecutorService,
+        ExecuteRequest, ExecuteResponse, FetchRequest, FetchResponse,
+        executor_service_server::{ExecutorService, ExecutorServiceServer},
     },
     fault::write_status,
+    stream::{FETCH, Incoming, SESSION},
 };
 use std::{
-    pin::Pin,
+    convert::Infallible,
+    error::Error,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
+use tonic::{Status, metadata::MetadataMap, server::NamedService};
 
 /// What of an answer fits into a message with room for the rest of it.
 const UNARY_BYTES: usize = 3 << 20;
@@ -31,15 +36,75 @@ const FETCH_BYTES: usize = 64 << 10;
 const NO_DEADLINE: Duration = Duration::from_secs(3600);
 
 /// `portals.executor.v1.ExecutorService`.
+#[derive(Clone)]
 pub struct Service {
+    executor: Executor,
+    calls: ExecutorServiceServer<Calls>,
+}
+
+/// Calls by hand.
+struct Calls {
     executor: Executor,
 }
 
 impl Service {
     pub(crate) fn new(executor: Executor) -> Self {
-        Self { executor }
+        let calls = ExecutorServiceServer::new(Calls { executor: executor.clone() })
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        Self { executor, calls }
+    }
+}
+
+impl NamedService for Service {
+    const NAME: &'static str = <ExecutorServiceServer<Calls> as NamedService>::NAME;
+}
+
+impl<B> tower::Service<Request<B>> for Service
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>> + Send,
+{
+    type Response = Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        match request.uri().path() {
+            path if path == SESSION.path => {
+                let answers = session::open(self.executor.clone(), SESSION.asked(request));
+                std::future::ready(Ok(SESSION.answer(answers))).boxed()
+            }
+            path if path == FETCH.path => {
+                let (executor, asked) = (self.executor.clone(), FETCH.asked(request));
+                async move { Ok(fetch(&executor, asked).await.unwrap_or_else(Status::into_http)) }.boxed()
+            }
+            _ => tower::Service::call(&mut self.calls, request.map(tonic::body::Body::new)),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl ExecutorService for Calls {
+    async fn execute(
+        &self,
+        request: tonic::Request<ExecuteRequest>,
+    ) -> Result<tonic::Response<ExecuteResponse>, Status> {
+        let deadline = Instant::now() + timeout(request.metadata()).unwrap_or(NO_DEADLINE);
+        let request = request.into_inner();
+        let request_id = request.request_id.clone();
+        self.call(request, deadline).await.map(tonic::Response::new).map_err(|fault| {
+            report(&fault, &request_id);
+            write_status(&fault)
+        })
+    }
+}
+
+impl Calls {
     async fn call(&self, request: ExecuteRequest, deadline: Instant) -> Result<ExecuteResponse, Fault> {
         let ExecuteRequest { grant, operation_name, variables, request_id } = request;
         let grant = self.executor.verify(&Secret::new(grant))?;
@@ -54,36 +119,17 @@ impl Service {
     }
 }
 
-type Boxed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
-#[tonic::async_trait]
-impl ExecutorService for Service {
-    type SessionStream = ReceiverStream<Result<SessionResponse, Status>>;
-    type FetchStream = Boxed<FetchResponse>;
-
-    async fn execute(&self, request: Request<ExecuteRequest>) -> Result<Response<ExecuteResponse>, Status> {
-        let deadline = Instant::now() + timeout(request.metadata()).unwrap_or(NO_DEADLINE);
-        let request = request.into_inner();
-        let request_id = request.request_id.clone();
-        self.call(request, deadline).await.map(Response::new).map_err(|fault| {
-            report(&fault, &request_id);
-            write_status(&fault)
-        })
-    }
-
-    async fn session(
-        &self,
-        request: Request<Streaming<SessionRequest>>,
-    ) -> Result<Response<Self::SessionStream>, Status> {
-        Ok(Response::new(session::open(self.executor.clone(), request.into_inner())))
-    }
-
-    async fn fetch(&self, request: Request<FetchRequest>) -> Result<Response<Self::FetchStream>, Status> {
-        let held = self.executor.tickets().take(&request.get_ref().ticket).ok_or_else(|| {
-            write_status(&Fault::new(Reason::NotFound, "there is no answer for this ticket, or no longer"))
-        })?;
-        Ok(Response::new(Box::pin(stream::unfold((held, Bytes::new()), part))))
-    }
+/// Gives what is kept for a ticket.
+async fn fetch(
+    executor: &Executor,
+    mut asked: Incoming<FetchRequest>,
+) -> Result<Response<tonic::body::Body>, Status> {
+    let none = || Status::invalid_argument("one message with a ticket was expected");
+    let FetchRequest { ticket } = asked.message().await?.ok_or_else(none)?;
+    let held = executor.tickets().take(&ticket).ok_or_else(|| {
+        write_status(&Fault::new(Reason::NotFound, "there is no answer for this ticket, or no longer"))
+    })?;
+    Ok(FETCH.answer(Box::pin(stream::unfold((held, Bytes::new()), part))))
 }
 
 /// Collects what fits into one message; what does not is held, beginning with what was read.
@@ -121,7 +167,7 @@ async fn part((mut held, mut left): (Held, Bytes)) -> Option<(Result<FetchRespon
 
 /// Tells the log what the caller is not told. What has no cause is said in full to whoever called.
 pub(crate) fn report(fault: &Fault, request_id: &str) {
-    if std::error::Error::source(fault).is_some() {
+    if Error::source(fault).is_some() {
         let reason = fault.reason().code();
         tracing::warn!(request_id, reason, error = %Chain(fault), "call failed");
     }

@@ -15,6 +15,7 @@ use proto::{
     executor::v1::{
         self, SessionRequest, SessionResponse, session_request::Event, session_response::Outcome,
     },
+    stream::Incoming,
 };
 use std::{
     collections::HashMap,
@@ -26,7 +27,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 /// Answers that wait to be written. With at most 64 KiB each, what a reader that stands still costs.
 const QUEUED_ANSWERS: usize = 64;
@@ -51,7 +52,7 @@ struct Session {
 /// Serves a session until its stream ends, and gives its answers.
 pub(crate) fn open(
     executor: Executor,
-    requests: Streaming<SessionRequest>,
+    requests: Incoming<SessionRequest>,
 ) -> ReceiverStream<Result<SessionResponse, Status>> {
     let (answers, reader) = mpsc::channel(QUEUED_ANSWERS);
     let session =
@@ -62,7 +63,7 @@ pub(crate) fn open(
 
 impl Session {
     /// Ends with the edge's stream, or when nobody reads the answers; what still runs then is dropped.
-    async fn serve(mut self, mut requests: Streaming<SessionRequest>) {
+    async fn serve(mut self, mut requests: Incoming<SessionRequest>) {
         let gone = self.answers.clone();
         loop {
             tokio::select! {

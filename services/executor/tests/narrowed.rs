@@ -17,7 +17,7 @@ use proto::{
 };
 use support::{
     Granted, House,
-    session::{Session, client, hashed},
+    session::{Session, channel, client, hashed},
     upstream::Upstream,
 };
 use uuid::Uuid;
@@ -176,7 +176,7 @@ async fn the_rule_is_told_over_grpc_too() {
     let expected = Details::Restricted { rule: Rule::Variables, variable: Some("x".to_owned()) };
     assert_eq!((fault.reason(), fault.details()), (Reason::TokenRestricted, &expected));
 
-    let mut session = Session::open(client(&house)).await;
+    let mut session = Session::open(channel(&house)).await;
     let granted = narrowed(&house, &upstream, &["c"], vec![fixed("x", "7")]);
     session.call(1, &granted).await;
     let Some(Outcome::Fault(fault)) = session.answers.message().await.unwrap().unwrap().outcome else {
@@ -200,7 +200,7 @@ async fn a_grant_of_one_call_is_taken_once_whichever_way_it_comes() {
         ExecuteRequest { grant: granted.jwt(), operation_name: Some("c".to_owned()), ..Default::default() };
     let fault = read_status(client(&house).execute(request).await.unwrap_err(), Reason::Internal);
     assert_eq!(rule(Err(fault)), Rule::MaxUses);
-    let mut session = Session::open(client(&house)).await;
+    let mut session = Session::open(channel(&house)).await;
     session.call(1, &granted).await;
     assert_eq!(session.next().await.1.unwrap_err(), Reason::TokenRestricted);
     session.send(Event::Call(hashed(2, &granted))).await;

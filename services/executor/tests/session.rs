@@ -18,7 +18,7 @@ use proto::{
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use support::{
     House, QUERY,
-    session::{Session, client, fetch, hashed, introduced},
+    session::{Session, channel, client, fetch, hashed, introduced},
     upstream::{Act, GOOD, Upstream, ok},
 };
 use tokio::{sync::Notify, time::timeout};
@@ -29,13 +29,13 @@ async fn an_unknown_grant_is_introduced_once_and_then_known_to_all() {
     let house = House::open();
     let upstream = Upstream::start([]).await;
     let grant = house.grant(QUERY, &upstream.url);
-    let mut session = Session::open(client(&house)).await;
+    let mut session = Session::open(channel(&house)).await;
     session.send(Event::Call(hashed(1, &grant))).await;
     assert_eq!(session.next().await.1.unwrap_err(), Reason::GrantUnknown);
     assert_eq!(upstream.calls(), 0);
     session.call(1, &grant).await;
     assert_eq!(session.next().await.1.unwrap().body, GOOD);
-    let mut another = Session::open(client(&house)).await;
+    let mut another = Session::open(channel(&house)).await;
     another.send(Event::Call(hashed(1, &grant))).await;
     assert_eq!(another.next().await.1.unwrap().body, GOOD);
 }
@@ -45,7 +45,7 @@ async fn a_grant_is_never_known_under_a_hash_that_is_not_its_own() {
     let house = House::open();
     let (mine, theirs) = (Upstream::start([]).await, Upstream::start([]).await);
     let (my_grant, their_grant) = (house.grant(QUERY, &mine.url), house.grant(QUERY, &theirs.url));
-    let mut session = Session::open(client(&house)).await;
+    let mut session = Session::open(channel(&house)).await;
     session.send(Event::Call(Call { grant: my_grant.jwt(), ..hashed(1, &their_grant) })).await;
     assert!(session.next().await.1.is_ok());
     session.send(Event::Call(hashed(2, &their_grant))).await;
@@ -58,7 +58,7 @@ async fn answers_come_in_the_order_in_which_they_are_ready() {
     let house = House::open();
     let release = Arc::new(Notify::new());
     let (slow, fast) = (Upstream::start([Act::Wait(Arc::clone(&release))]).await, Upstream::start([]).await);
-    let mut session = Session::open(client(&house)).await;
+    let mut session = Session::open(channel(&house)).await;
     session.call(1, &house.grant(QUERY, &slow.url)).await;
     slow.until_called(1).await;
     let grant = house.grant(QUERY, &fast.url);
@@ -73,7 +73,7 @@ async fn many_calls_share_a_session() {
     let house = House::open();
     let upstream = Upstream::start([]).await;
     let grant = house.grant(QUERY, &upstream.url);
-    let mut session = Session::open(client(&house)).await;
+    let mut session = Session::open(channel(&house)).await;
     session.call(0, &grant).await;
     assert!(session.next().await.1.is_ok());
     for id in 1..=300 {
@@ -92,7 +92,7 @@ async fn a_cancelled_call_leaves_the_upstream_and_is_not_answered() {
     let house = House::open();
     let upstream = Upstream::start([Act::Wait(Arc::default())]).await;
     let grant = house.grant(QUERY, &upstream.url);
-    let mut session = Session::open(client(&house)).await;
+    let mut session = Session::open(channel(&house)).await;
     session.call(1, &grant).await;
     upstream.until_called(1).await;
     session.send(Event::Cancel(Cancel { id: 1 })).await;
@@ -106,7 +106,7 @@ async fn a_cancelled_call_leaves_the_upstream_and_is_not_answered() {
 async fn the_end_of_a_session_is_the_end_of_its_calls() {
     let house = House::open();
     let upstream = Upstream::start([Act::Wait(Arc::default())]).await;
-    let session = Session::open(client(&house)).await;
+    let session = Session::open(channel(&house)).await;
     session.call(1, &house.grant(QUERY, &upstream.url)).await;
     upstream.until_called(1).await;
     drop(session);
@@ -118,7 +118,7 @@ async fn a_call_ends_at_its_deadline_and_others_go_on() {
     let house = House::open();
     let upstream = Upstream::start([Act::Wait(Arc::default())]).await;
     let grant = house.grant(QUERY, &upstream.url);
-    let mut session = Session::open(client(&house)).await;
+    let mut session = Session::open(channel(&house)).await;
     session.send(Event::Call(Call { timeout_ms: 100, ..introduced(1, &grant) })).await;
     assert_eq!(session.next().await.1.unwrap_err(), Reason::UpstreamTimeout);
     session.call(2, &grant).await;
@@ -132,7 +132,7 @@ async fn a_panic_is_one_calls_fault_and_the_session_goes_on() {
     });
     let upstream = Upstream::start([]).await;
     let grant = house.grant(QUERY, &upstream.url);
-    let mut session = Session::open(client(&house)).await;
+    let mut session = Session::open(channel(&house)).await;
     session.call(13, &grant).await;
     assert_eq!(session.next().await.1.unwrap_err(), Reason::Internal);
     session.call(14, &grant).await;
@@ -145,7 +145,7 @@ async fn a_session_takes_on_so_many_calls_and_no_more() {
     let release = Arc::new(Notify::new());
     let upstream = Upstream::start([Act::Wait(Arc::clone(&release))]).await;
     let grant = house.grant(QUERY, &upstream.url);
-    let mut session = Session::open(client(&house)).await;
+    let mut session = Session::open(channel(&house)).await;
     session.call(1, &grant).await;
     upstream.until_called(1).await;
     session.call(2, &grant).await;
@@ -160,7 +160,7 @@ async fn an_id_that_is_used_twice_ends_the_session() {
     let house = House::open();
     let upstream = Upstream::start([Act::Wait(Arc::default())]).await;
     let grant = house.grant(QUERY, &upstream.url);
-    let mut session = Session::open(client(&house)).await;
+    let mut session = Session::open(channel(&house)).await;
     session.call(1, &grant).await;
     session.call(1, &grant).await;
     let status = timeout(Duration::from_secs(10), session.answers.message()).await.unwrap().unwrap_err();
@@ -176,14 +176,17 @@ async fn a_large_answer_is_fetched_once_by_its_ticket() {
     let house = House::open();
     for size in [65 << 10, 200 << 10, 9 << 20] {
         let upstream = Upstream::start([Act::Write(ok(long(size)))]).await;
-        let mut session = Session::open(client(&house)).await;
+        let mut session = Session::open(channel(&house)).await;
         session.call(1, &house.grant(QUERY, &upstream.url)).await;
         let answer = session.next().await.1.unwrap();
         assert!(answer.body.is_empty() && answer.status == 200);
-        assert!(fetch(client(&house), answer.ticket.clone()).await.unwrap() == long(size).into_bytes());
-        assert_eq!(fetch(client(&house), answer.ticket).await.unwrap_err().code(), Code::NotFound);
+        assert!(fetch(channel(&house), answer.ticket.clone()).await.unwrap() == long(size).into_bytes());
+        assert_eq!(fetch(channel(&house), answer.ticket).await.unwrap_err().code(), Code::NotFound);
     }
-    assert_eq!(fetch(client(&house), Bytes::from_static(&[7; 16])).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(
+        fetch(channel(&house), Bytes::from_static(&[7; 16])).await.unwrap_err().code(),
+        Code::NotFound
+    );
 }
 
 #[tokio::test]
@@ -194,11 +197,11 @@ async fn an_answer_that_is_not_fetched_is_not_read_and_ends() {
     });
     let first = b"HTTP/1.1 200 OK\r\n\r\n{\"data\":\"".to_vec();
     let upstream = Upstream::start([Act::Stream(first, vec![b'x'; 64 << 10], 100_000)]).await;
-    let mut session = Session::open(client(&house)).await;
+    let mut session = Session::open(channel(&house)).await;
     session.call(1, &house.grant(QUERY, &upstream.url)).await;
     let ticket = session.next().await.1.unwrap().ticket;
     upstream.until_left(1).await;
-    assert_eq!(fetch(client(&house), ticket).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(fetch(channel(&house), ticket).await.unwrap_err().code(), Code::NotFound);
 }
 
 #[tokio::test]
@@ -206,10 +209,10 @@ async fn a_fetched_answer_that_breaks_ends_with_its_fault() {
     let house = House::open();
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n".to_vec();
     let upstream = Upstream::start([Act::Close([head, long(400 << 10).into_bytes()].concat())]).await;
-    let mut session = Session::open(client(&house)).await;
+    let mut session = Session::open(channel(&house)).await;
     session.call(1, &house.grant(QUERY, &upstream.url)).await;
     let ticket = session.next().await.1.unwrap().ticket;
-    let status = fetch(client(&house), ticket).await.unwrap_err();
+    let status = fetch(channel(&house), ticket).await.unwrap_err();
     assert_eq!(read_status(status, Reason::Internal).reason(), Reason::UpstreamUnreachable);
 }
 
@@ -225,8 +228,11 @@ async fn a_call_by_hand_is_answered_in_one_message_while_it_fits() {
         };
         let response = client(&house).execute(request).await.unwrap().into_inner();
         assert_eq!(response.status, 200);
-        let body =
-            if fits { response.body.to_vec() } else { fetch(client(&house), response.ticket).await.unwrap() };
+        let body = if fits {
+            response.body.to_vec()
+        } else {
+            fetch(channel(&house), response.ticket).await.unwrap()
+        };
         assert!(body == long(size).into_bytes(), "{size}");
     }
 }

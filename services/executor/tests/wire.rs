@@ -13,21 +13,18 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
-use proto::{
-    Channel,
-    executor::v1::{FetchRequest, executor_service_client::ExecutorServiceClient, session_request::Event},
-};
+use proto::{Channel, executor::v1::session_request::Event};
 use std::{sync::Arc, time::Duration};
 use support::{
     House, QUERY,
-    session::{Session, hashed},
+    session::{Session, begin_fetch, hashed},
     upstream::{Act, GOOD, Upstream, ok},
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tonic::transport::Endpoint;
 
 /// Serves the executor and connects to it.
-async fn connect(house: &House) -> (ExecutorServiceClient<Channel>, JoinHandle<()>) {
+async fn connect(house: &House) -> (Channel, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let service = TowerToHyperService::new(house.executor.service());
@@ -37,20 +34,20 @@ async fn connect(house: &House) -> (ExecutorServiceClient<Channel>, JoinHandle<(
         server.serve_connection(TokioIo::new(stream), service).await.ok();
     });
     let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
-    (ExecutorServiceClient::new(proto::channel::remote(channel)), serving)
+    (proto::channel::remote(channel), serving)
 }
 
 #[tokio::test]
 async fn whoever_reads_a_large_answer_slowly_holds_up_nobody() {
     let house = House::open();
-    let (mut client, _serving) = connect(&house).await;
+    let (channel, _serving) = connect(&house).await;
     let long = format!(r#"{{"data":"{}"}}"#, "x".repeat(20 << 20));
     let upstream = Upstream::start([Act::Write(ok(&long))]).await;
     let grant = house.grant(QUERY, &upstream.url);
-    let mut session = Session::open(client.clone()).await;
+    let mut session = Session::open(channel.clone()).await;
     session.call(0, &grant).await;
     let ticket = session.next().await.1.unwrap().ticket;
-    let mut parts = client.fetch(FetchRequest { ticket }).await.unwrap().into_inner();
+    let mut parts = begin_fetch(channel, ticket).await.unwrap();
     let mut read = parts.message().await.unwrap().unwrap().chunk.to_vec();
 
     for id in 1..=200 {
@@ -68,9 +65,9 @@ async fn whoever_reads_a_large_answer_slowly_holds_up_nobody() {
 #[tokio::test]
 async fn a_broken_connection_ends_its_calls() {
     let house = House::open();
-    let (client, serving) = connect(&house).await;
+    let (channel, serving) = connect(&house).await;
     let upstream = Upstream::start([Act::Wait(Arc::default())]).await;
-    let session = Session::open(client).await;
+    let session = Session::open(channel).await;
     session.call(1, &house.grant(QUERY, &upstream.url)).await;
     upstream.until_called(1).await;
     drop(session);

@@ -2,16 +2,17 @@
 
 use super::{Config, unavailable};
 use bytes::Bytes;
+use futures_util::stream;
 use model::{Fault, Reason};
 use proto::{
-    Channel, MAX_MESSAGE_BYTES,
-    executor::v1::{FetchRequest, FetchResponse, executor_service_client::ExecutorServiceClient},
+    Channel,
+    executor::v1::{FetchRequest, FetchResponse},
+    stream::{FETCH, Incoming},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     time,
 };
-use tonic::Streaming;
 
 /// Pieces that may wait for the caller.
 const BUFFERED: usize = 2;
@@ -24,21 +25,20 @@ type Piece = Result<Bytes, Fault>;
 ///
 /// `ExecutorUnavailable`, or the fault of the executor.
 pub(super) async fn start(
-    client: ExecutorServiceClient<Channel>,
+    channel: Channel,
     ticket: Bytes,
     permit: OwnedSemaphorePermit,
     config: Config,
 ) -> Result<mpsc::Receiver<Piece>, Fault> {
-    let mut client = client.max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let opening = client.fetch(FetchRequest { ticket });
-    let response = time::timeout(config.open_timeout, opening)
+    let opening = FETCH.call(channel, stream::iter([FetchRequest { ticket }]));
+    let pieces = time::timeout(config.open_timeout, opening)
         .await
         .map_err(|_| unavailable("the executor does not give its answer"))?
         .map_err(|status| proto::fault::read_status(status, Reason::ExecutorUnavailable))?;
     let (sender, receiver) = mpsc::channel(BUFFERED + 1);
     let last_word = sender.clone().try_reserve_owned().map_err(Fault::internal)?;
     let ending = Ending(Some(last_word));
-    tokio::spawn(pass_on(response.into_inner(), sender, ending, permit, config));
+    tokio::spawn(pass_on(pieces, sender, ending, permit, config));
     Ok(receiver)
 }
 
@@ -60,7 +60,7 @@ impl Drop for Ending {
 }
 
 async fn pass_on(
-    mut pieces: Streaming<FetchResponse>,
+    mut pieces: Incoming<FetchResponse>,
     sender: mpsc::Sender<Piece>,
     mut ending: Ending,
     _permit: OwnedSemaphorePermit,

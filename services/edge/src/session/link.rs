@@ -7,18 +7,18 @@ use super::{
 use crate::jitter::Backoff;
 use model::{Reason, fault::Chain};
 use proto::{
-    Channel, MAX_MESSAGE_BYTES,
-    executor::v1::{self, SessionResponse, executor_service_client::ExecutorServiceClient, session_response},
+    Channel,
+    executor::v1::{self, SessionResponse, session_response},
+    stream::{Incoming, SESSION},
 };
 use std::sync::Arc;
 use tokio::time;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 /// One executor.
 #[derive(Debug)]
 pub(super) struct Link {
-    session: ExecutorServiceClient<Channel>,
-    fetches: ExecutorServiceClient<Channel>,
+    way: Way,
     pub(super) outbox: Arc<Outbox>,
     config: Config,
 }
@@ -45,17 +45,11 @@ impl Drop for Closing<'_> {
 
 impl Link {
     pub(super) fn new(way: Way, config: Config) -> Self {
-        let client = |channel| {
-            ExecutorServiceClient::new(channel)
-                .max_decoding_message_size(MAX_MESSAGE_BYTES)
-                .max_encoding_message_size(MAX_MESSAGE_BYTES)
-        };
-        let (session, fetches) = (client(way.session), client(way.fetches));
-        Self { session, fetches, outbox: Arc::new(Outbox::new(config.max_calls)), config }
+        Self { way, outbox: Arc::new(Outbox::new(config.max_calls)), config }
     }
 
-    pub(super) fn fetches(&self) -> ExecutorServiceClient<Channel> {
-        self.fetches.clone()
+    pub(super) fn fetches(&self) -> Channel {
+        self.way.fetches.clone()
     }
 
     /// Keeps a stream open for ever.
@@ -70,10 +64,9 @@ impl Link {
 
     async fn once(&self, backoff: &mut Backoff) -> SessionError {
         let _closing = Closing(&self.outbox);
-        let mut client = self.session.clone();
-        let opening = client.session(self.outbox.begin());
+        let opening = SESSION.call(self.way.session.clone(), self.outbox.begin());
         let mut responses = match time::timeout(self.config.open_timeout, opening).await {
-            Ok(Ok(response)) => response.into_inner(),
+            Ok(Ok(responses)) => responses,
             Ok(Err(status)) => return SessionError::Broken(Box::new(status)),
             Err(_) => return SessionError::Opening,
         };
@@ -82,7 +75,7 @@ impl Link {
         self.hear(&mut responses, backoff).await
     }
 
-    async fn hear(&self, responses: &mut Streaming<SessionResponse>, backoff: &mut Backoff) -> SessionError {
+    async fn hear(&self, responses: &mut Incoming<SessionResponse>, backoff: &mut Backoff) -> SessionError {
         loop {
             match responses.message().await {
                 Ok(Some(SessionResponse { id, outcome })) => {

@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use edge::session::{self, Config, Sessions, Way};
+use futures_util::FutureExt;
+use http::{Request, Response};
 use model::{Fault, Reason, Secret};
 use proto::{
-    Body, Call, Execute, channel,
+    Call, Execute, channel,
     execute::SignedGrant,
-    executor::v1::{
-        self, executor_service_server::ExecutorService, executor_service_server::ExecutorServiceServer,
-        session_request::Event, session_response::Outcome,
-    },
+    executor::v1::{self, session_request::Event, session_response::Outcome},
+    stream::{FETCH, Incoming, SESSION},
 };
 use std::{
     sync::Arc,
@@ -20,7 +20,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Status, body::Body};
 
 type Pieces = mpsc::Receiver<Result<v1::FetchResponse, Status>>;
 
@@ -41,7 +41,7 @@ struct Hand {
 
 /// One session, from the executor's side.
 struct Session {
-    heard: Streaming<v1::SessionRequest>,
+    heard: Incoming<v1::SessionRequest>,
     tell: mpsc::Sender<Result<v1::SessionResponse, Status>>,
 }
 
@@ -71,31 +71,19 @@ impl Session {
     }
 }
 
-#[tonic::async_trait]
-impl ExecutorService for Executor {
-    type SessionStream = ReceiverStream<Result<v1::SessionResponse, Status>>;
-    type FetchStream = ReceiverStream<Result<v1::FetchResponse, Status>>;
-
-    async fn execute(&self, _: Request<v1::ExecuteRequest>) -> Result<Response<v1::ExecuteResponse>, Status> {
-        Err(Status::unimplemented("not used by edges"))
-    }
-
-    async fn session(
-        &self,
-        request: Request<Streaming<v1::SessionRequest>>,
-    ) -> Result<Response<Self::SessionStream>, Status> {
-        let (tell, told) = mpsc::channel(64);
-        let session = Session { heard: request.into_inner(), tell };
-        self.sessions.try_send(session).map_err(|_| Status::unavailable("closed"))?;
-        Ok(Response::new(ReceiverStream::new(told)))
-    }
-
-    async fn fetch(&self, request: Request<v1::FetchRequest>) -> Result<Response<Self::FetchStream>, Status> {
-        self.tickets.send(request.into_inner().ticket).await.unwrap();
-        let pieces = self.fetches.lock().await.try_recv();
-        pieces
-            .map(|pieces| Response::new(ReceiverStream::new(pieces)))
-            .map_err(|_| Status::not_found("spent"))
+impl Executor {
+    async fn answer(self, request: Request<Body>) -> Result<Response<Body>, Status> {
+        if request.uri().path() == SESSION.path {
+            let (tell, told) = mpsc::channel(64);
+            let session = Session { heard: SESSION.asked(request), tell };
+            self.sessions.try_send(session).map_err(|_| Status::unavailable("closed"))?;
+            return Ok(SESSION.answer(ReceiverStream::new(told)));
+        }
+        assert_eq!(request.uri().path(), FETCH.path);
+        let asked = FETCH.asked(request).message().await?.unwrap();
+        self.tickets.send(asked.ticket).await.unwrap();
+        let pieces = self.fetches.lock().await.try_recv().map_err(|_| Status::not_found("spent"))?;
+        Ok(FETCH.answer(ReceiverStream::new(pieces)))
     }
 }
 
@@ -104,7 +92,9 @@ fn executor() -> (proto::Channel, Hand) {
     let (fetches, fetched) = mpsc::channel(8);
     let (tickets, ticket) = mpsc::channel(8);
     let executor = Executor { sessions, fetches: Arc::new(Mutex::new(fetched)), tickets };
-    let channel = channel::local(ExecutorServiceServer::new(executor));
+    let channel = channel::local(tower::service_fn(move |request| {
+        executor.clone().answer(request).map(|answer| Ok(answer.unwrap_or_else(Status::into_http)))
+    }));
     (channel, Hand { sessions: session, fetches, tickets: ticket })
 }
 
@@ -150,8 +140,8 @@ fn run(sessions: &Arc<Sessions>, call: Call) -> JoinHandle<Ended> {
     let running = sessions.execute(call);
     tokio::spawn(async move {
         match running.await.map_err(|fault| (fault.reason(), fault.wait()))?.body {
-            Body::Whole(bytes) => Ok(String::from_utf8(bytes.to_vec()).unwrap()),
-            Body::Stream(mut pieces) => {
+            proto::Body::Whole(bytes) => Ok(String::from_utf8(bytes.to_vec()).unwrap()),
+            proto::Body::Stream(mut pieces) => {
                 let mut text = String::new();
                 while let Some(piece) = pieces.recv().await {
                     let piece = piece.map_err(|fault| (fault.reason(), fault.wait()))?;
@@ -358,7 +348,7 @@ async fn a_caller_who_stops_reading_stops_the_fetch() {
     let (sessions, mut session, hand) = one().await;
     let running = sessions.execute(call("a"));
     let (answer, feed) = tokio::join!(running, ticket(&mut session, &hand));
-    let Body::Stream(pieces) = answer.unwrap().body else { panic!("a ticket makes a stream") };
+    let proto::Body::Stream(pieces) = answer.unwrap().body else { panic!("a ticket makes a stream") };
     feed.send(piece("{\"data\":")).await.unwrap();
     drop(pieces);
     feed.closed().await;

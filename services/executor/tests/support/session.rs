@@ -6,29 +6,34 @@ use model::{Fingerprint, Reason};
 use proto::{
     Channel,
     executor::v1::{
-        Answer, Call, FetchRequest, SessionRequest, SessionResponse,
+        Answer, Call, FetchRequest, FetchResponse, SessionRequest, SessionResponse,
         executor_service_client::ExecutorServiceClient, session_request::Event, session_response::Outcome,
     },
+    stream::{FETCH, Incoming, SESSION},
 };
 use std::time::Duration;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
+use tonic::Status;
 
 pub struct Session {
     pub requests: mpsc::Sender<SessionRequest>,
-    pub answers: Streaming<SessionResponse>,
+    pub answers: Incoming<SessionResponse>,
 }
 
+pub fn channel(house: &House) -> Channel {
+    proto::channel::local(house.executor.service())
+}
+
+/// Calls by hand.
 pub fn client(house: &House) -> ExecutorServiceClient<Channel> {
-    ExecutorServiceClient::new(proto::channel::local(house.executor.service()))
-        .max_decoding_message_size(proto::MAX_MESSAGE_BYTES)
+    ExecutorServiceClient::new(channel(house)).max_decoding_message_size(proto::MAX_MESSAGE_BYTES)
 }
 
 impl Session {
-    pub async fn open(mut client: ExecutorServiceClient<Channel>) -> Self {
+    pub async fn open(channel: Channel) -> Self {
         let (requests, stream) = mpsc::channel(512);
-        let answers = client.session(ReceiverStream::new(stream)).await.unwrap().into_inner();
+        let answers = SESSION.call(channel, ReceiverStream::new(stream)).await.unwrap();
         Self { requests, answers }
     }
 
@@ -67,11 +72,13 @@ pub fn hashed(id: u64, grant: &Granted) -> Call {
     }
 }
 
-pub async fn fetch(
-    mut client: ExecutorServiceClient<Channel>,
-    ticket: Bytes,
-) -> Result<Vec<u8>, tonic::Status> {
-    let mut parts = client.fetch(FetchRequest { ticket }).await?.into_inner();
+/// Begins to fetch the body that a ticket is for.
+pub async fn begin_fetch(channel: Channel, ticket: Bytes) -> Result<Incoming<FetchResponse>, Status> {
+    FETCH.call(channel, tokio_stream::iter([FetchRequest { ticket }])).await
+}
+
+pub async fn fetch(channel: Channel, ticket: Bytes) -> Result<Vec<u8>, Status> {
+    let mut parts = begin_fetch(channel, ticket).await?;
     let mut whole = Vec::new();
     while let Some(part) = parts.message().await? {
         assert!(part.chunk.len() <= 64 << 10);

@@ -16,13 +16,15 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::sleep};
 
 /// Over how many organizations portals are spread. An organization makes one change at a time.
 pub(crate) const ORGANIZATIONS: u32 = 100;
 const CONNECTIONS: u32 = 200;
+/// What a registry that cannot keep up asks for.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// What has been filled in: the token of each portal, by number.
 #[derive(Default)]
@@ -115,8 +117,13 @@ async fn create(
     body: &Value,
 ) -> io::Result<Value> {
     let request = request::write("POST", path, address, &request::bearer(ADMIN_TOKEN), &body.to_string());
-    if connection.call(&request).await? != 201 {
-        return Err(io::Error::other(String::from_utf8_lossy(&connection.last).into_owned()));
+    loop {
+        match connection.call(&request).await? {
+            201 => break,
+            // More wait to be written than the disk takes just now.
+            503 => sleep(RETRY).await,
+            _ => return Err(io::Error::other(String::from_utf8_lossy(&connection.last).into_owned())),
+        }
     }
     serde_json::from_slice(&request::body(&connection.last).unwrap_or_default()).map_err(io::Error::other)
 }
