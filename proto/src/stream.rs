@@ -100,3 +100,6 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> Result<(), Status> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

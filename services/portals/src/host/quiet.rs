@@ -5,23 +5,26 @@
 //! nothing of what is read and written.
 
 use std::{
-    io::{self, IoSlice, Read, Write},
+    io::{self, IoSlice, Write},
     net::Shutdown,
     os::unix::net,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd},
-    net::UnixStream,
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{UnixStream, unix::pipe},
 };
 
 /// A Unix stream on this thread's runtime.
 #[derive(Debug)]
 pub(crate) struct Quiet {
-    reading: AsyncFd<net::UnixStream>,
+    stream: net::UnixStream,
+    /// The same stream. Pipes are what the runtime has that asks for one thing only, and a stream is read and written
+    /// as they are.
+    reading: pipe::Receiver,
     /// While a write waits for room.
-    writing: Option<AsyncFd<net::UnixStream>>,
+    writing: Option<pipe::Sender>,
 }
 
 impl Quiet {
@@ -31,66 +34,43 @@ impl Quiet {
     ///
     /// When the runtime cannot take it.
     pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
-        Ok(Self { reading: watch(stream.into_std()?, Interest::READABLE)?, writing: None })
+        let stream = stream.into_std()?;
+        let reading = pipe::Receiver::from_owned_fd_unchecked(stream.try_clone()?.into())?;
+        Ok(Self { stream, reading, writing: None })
     }
 
-    fn write_with(
+    /// Writes by `now`, or where that finds no room by `later` as soon as there is some.
+    fn poll_write_by(
         &mut self,
-        context: &mut Context<'_>,
-        write: impl Fn(&net::UnixStream) -> io::Result<usize>,
+        now: impl Fn(&net::UnixStream) -> io::Result<usize>,
+        later: impl FnOnce(Pin<&mut pipe::Sender>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        loop {
-            match write(self.reading.get_ref()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                written => {
-                    self.writing = None;
-                    return Poll::Ready(written);
+        let written = loop {
+            match now(&self.stream) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let writing = match self.writing.take() {
+                        Some(writing) => writing,
+                        // Asked for only now, it is told at once where room has come meanwhile.
+                        None => pipe::Sender::from_owned_fd_unchecked(self.stream.try_clone()?.into())?,
+                    };
+                    break ready!(later(Pin::new(self.writing.insert(writing))));
                 }
+                written => break written,
             }
-            let writing = match self.writing.take() {
-                Some(writing) => writing,
-                // Asked for only now, it is told at once where room has come meanwhile.
-                None => watch(self.reading.get_ref().try_clone()?, Interest::WRITABLE)?,
-            };
-            let room = self.writing.insert(writing).poll_write_ready(context);
-            ready!(room)?.clear_ready();
-        }
+        };
+        self.writing = None;
+        Poll::Ready(written)
     }
-}
-
-#[allow(
-    deprecated,
-    reason = "unsound for a type whose descriptor may change, which that of a stream never does"
-)]
-fn watch(stream: net::UnixStream, interest: Interest) -> io::Result<AsyncFd<net::UnixStream>> {
-    AsyncFd::with_interest(stream, interest)
 }
 
 impl AsyncRead for Quiet {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        loop {
-            let mut ready = ready!(self.reading.poll_read_ready(context))?;
-            let room = buffer.initialize_unfilled();
-            let wanted = room.len();
-            match ready.get_inner().read(room) {
-                Ok(read) => {
-                    // Less than was asked for was all there was: to be told so once more would cost another call.
-                    if read > 0 && read < wanted {
-                        ready.clear_ready();
-                    }
-                    buffer.advance(read);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        Pin::new(&mut self.reading).poll_read(context, buffer)
     }
 }
 
@@ -100,7 +80,7 @@ impl AsyncWrite for Quiet {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.write_with(context, |mut stream| stream.write(bytes))
+        self.poll_write_by(|mut stream| stream.write(bytes), |sender| sender.poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
@@ -108,7 +88,10 @@ impl AsyncWrite for Quiet {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write_with(context, |mut stream| stream.write_vectored(slices))
+        self.poll_write_by(
+            |mut stream| stream.write_vectored(slices),
+            |sender| sender.poll_write_vectored(context, slices),
+        )
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -120,7 +103,7 @@ impl AsyncWrite for Quiet {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.reading.get_ref().shutdown(Shutdown::Write))
+        Poll::Ready(self.stream.shutdown(Shutdown::Write))
     }
 }
 
