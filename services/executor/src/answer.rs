@@ -3,7 +3,7 @@
 use crate::{
     breaker::Outcome,
     decode::{Coding, Decoded, ReadError},
-    outbound::Body,
+    outbound::{Body, MAX_CHUNK_BYTES},
     screen::Screen,
 };
 use bytes::{Bytes, BytesMut};
@@ -13,6 +13,8 @@ use std::time::{Duration, SystemTime};
 
 /// An answer of so many bytes is checked whole; a longer one is streamed as it comes.
 pub(crate) const WHOLE_BYTES: usize = 256 << 10;
+/// What is read at most of an answer before it is known to be longer.
+const START_BYTES: usize = WHOLE_BYTES + MAX_CHUNK_BYTES;
 /// How long callers are put off by an upstream that does not say, and by one that says too much.
 const RATE_LIMITED_FOR: Duration = Duration::from_secs(5);
 const RATE_LIMITED_AT_MOST: Duration = Duration::from_secs(300);
@@ -68,8 +70,9 @@ pub(crate) async fn read(
     if length.is_some_and(|bytes| bytes > limit) {
         return Err(Failure::answered(too_large(limit)));
     }
-    let room = length.and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes <= WHOLE_BYTES);
-    let start = read_start(Decoded::new(body, coding), limit, room.unwrap_or(0)).await?;
+    let room =
+        length.map_or(0, |bytes| usize::try_from(bytes).map_or(START_BYTES, |bytes| bytes.min(START_BYTES)));
+    let start = read_start(Decoded::new(body, coding), limit, room).await?;
     let (bytes, complete) = match &start {
         Start::Whole(bytes) => (bytes, true),
         Start::Long(bytes, _) => (bytes, false),

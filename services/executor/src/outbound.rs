@@ -28,6 +28,8 @@ pub use proxy::{InvalidProxy, Proxy};
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 64 << 10;
+/// What of a body is read at once over HTTP/1.1, whose reading has the room of a head.
+pub(crate) const MAX_CHUNK_BYTES: usize = MAX_HEAD_BYTES;
 /// Bytes of one answer that may be under way. An answer that its caller does not read keeps them, and must leave
 /// the connection's others their own: the connection's window is as large as those of all its streams.
 const HTTP2_STREAM_WINDOW: u32 = 512 << 10;
