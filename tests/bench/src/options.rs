@@ -69,7 +69,7 @@ pub(crate) struct Modes {
     /// it is not left out.
     #[arg(long, value_name = "RATE,…|half")]
     pub(crate) open: Option<Rates>,
-    /// Ten times the load that saturates, for a few seconds (`up` and `split-unix`)
+    /// Ten times the load that saturates, for a few seconds (`nginx`, `up` and `split-unix`)
     ///
     /// Once with an upstream that answers at once, where processors are what runs out, and once with one that
     /// takes 50 ms, where it is the upstream's turns. Houses are started with limits low enough to be met.

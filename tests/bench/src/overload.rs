@@ -6,6 +6,7 @@ use crate::{
     cost,
     figures::{Latencies, millis},
     load::{self, Run, Schedule, Target},
+    nginx,
     options::Options,
     shapes::{Limits, Shapes},
     upstream::Answer,
@@ -13,11 +14,13 @@ use crate::{
 use serde_json::{Value, json};
 use std::{
     fmt::{self, Write},
+    sync::Arc,
     time::Duration,
 };
 use tokio::time::sleep;
 
-const KINDS: [Kind; 2] = [Kind::Up, Kind::SplitUnix];
+/// nginx, which has no such limits, shows what so many sockets cost by themselves.
+const KINDS: [Kind; 3] = [Kind::Nginx, Kind::Up, Kind::SplitUnix];
 /// One that answers at once, so that processors run out first; one that takes its time, so that its turns do.
 const ANSWERS: [Answer; 2] = [Answer::Small, Answer::Late];
 /// How many connections saturation is looked for with: fewer than may be in flight.
@@ -54,13 +57,20 @@ struct Measure {
 pub(crate) async fn measure(options: &Options, shapes: &Shapes<'_>) -> Result<Findings, Failure> {
     let mut measures = Vec::new();
     for kind in options.kinds(&KINDS) {
-        let Some(mut house) = shapes.open(kind, LIMITS).await? else { continue };
-        shapes.furnish(&mut house, &ANSWERS).await?;
-        for answer in ANSWERS {
-            eprintln!("flooding {}, {} answers", house.name, answer.name());
-            measures.push(one(&house, answer, options).await?);
+        let opened = match kind {
+            Kind::Nginx => nginx::open(kind, shapes.folder, shapes.upstream).await?,
+            _ => shapes.open(kind, LIMITS).await?,
+        };
+        let Some(mut contender) = opened else { continue };
+        if kind != Kind::Nginx {
+            shapes.furnish(&mut contender, &ANSWERS).await?;
         }
-        house.close().await;
+        for answer in ANSWERS {
+            let Some(requests) = contender.requests(answer) else { continue };
+            eprintln!("flooding {}, {} answers", contender.name, answer.name());
+            measures.push(one(&contender, answer, requests, options).await?);
+        }
+        contender.close().await;
     }
     let mut text = String::new();
     for measure in &measures {
@@ -71,9 +81,13 @@ pub(crate) async fn measure(options: &Options, shapes: &Shapes<'_>) -> Result<Fi
     Ok(Findings { text, figures: measures.iter().map(json).collect(), failed })
 }
 
-async fn one(house: &Contender, answer: Answer, options: &Options) -> Result<Measure, Failure> {
-    let requests = house.requests(answer).ok_or("the house was furnished with it")?;
-    let target = Target { address: house.address, requests };
+async fn one(
+    contender: &Contender,
+    answer: Answer,
+    requests: Arc<Vec<Vec<u8>>>,
+    options: &Options,
+) -> Result<Measure, Failure> {
+    let target = Target { address: contender.address, requests };
     load::closed(&target, 64, options.duration() / 5).await?;
     let (mut connections, mut before) = (0, goodput(Run::default()));
     for tried in CONNECTIONS {
@@ -83,7 +97,7 @@ async fn one(house: &Contender, answer: Answer, options: &Options) -> Result<Mea
         }
     }
     let rate = before.per_second * TIMES;
-    let processes = house.processes();
+    let processes = contender.processes();
     let spent = (cost::of(&processes)?, cost::own()?);
     let flood = load::open(&target, SOCKETS, Schedule::flood(rate, options.duration(), SOCKETS)).await?;
     let Run { from_sending, refused, failed, unsent, took, .. } = flood;
@@ -93,7 +107,7 @@ async fn one(house: &Contender, answer: Answer, options: &Options) -> Result<Mea
     sleep(PAUSE).await;
     let after = goodput(load::closed(&target, connections, options.duration()).await?);
     Ok(Measure {
-        contender: house.name.clone(),
+        contender: contender.name.clone(),
         answer,
         connections,
         before,
@@ -121,11 +135,11 @@ fn section(text: &mut String, measure: &Measure) -> fmt::Result {
         _ => "an upstream that answers at once",
     };
     let limits = (LIMITS.calls.unwrap_or_default(), LIMITS.calls_per_upstream.unwrap_or_default());
-    writeln!(
-        text,
-        "\n{contender}, {upstream}, --max-calls {} --max-calls-per-upstream {}",
-        limits.0, limits.1
-    )?;
+    let limits = match contender == Kind::Nginx.name() {
+        true => String::from("without limits"),
+        false => format!("--max-calls {} --max-calls-per-upstream {}", limits.0, limits.1),
+    };
+    writeln!(text, "\n{contender}, {upstream}, {limits}")?;
     let line = |text: &mut String, when: &str, goodput: &Goodput| {
         let share = goodput.per_second / before.per_second * 100.0;
         let (p50, p99) = (millis(goodput.latencies.p50()), millis(goodput.latencies.p99()));
@@ -147,7 +161,7 @@ fn section(text: &mut String, measure: &Measure) -> fmt::Result {
          {failed} failed, {unsent} never sent"
     )?;
     let (house, load) = busy;
-    writeln!(text, "  processors busy: {house:.2} with the house, {load:.2} with load and upstream")?;
+    writeln!(text, "  processors busy: {house:.2} with it, {load:.2} with load and upstream")?;
     line(text, &format!("{} s after it, as before", PAUSE.as_secs()), after)
 }
 
