@@ -80,7 +80,11 @@ impl Session {
                     }
                     Ok(Some(SessionRequest { event: None })) => {}
                     Ok(None) => return self.drain().await,
-                    Err(_) => return,
+                    Err(status) => {
+                        // Where it is the connection that broke, nobody hears it.
+                        self.answers.try_send(Err(status)).ok();
+                        return;
+                    }
                 },
             }
         }

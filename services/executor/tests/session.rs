@@ -10,10 +10,13 @@
 mod support;
 
 use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
 use model::Reason;
 use proto::{
     executor::v1::{Call, Cancel, ExecuteRequest, session_request::Event},
     fault::read_status,
+    stream::SESSION,
 };
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use support::{
@@ -22,7 +25,8 @@ use support::{
     upstream::{Act, GOOD, Upstream, ok},
 };
 use tokio::{sync::Notify, time::timeout};
-use tonic::Code;
+use tonic::{Code, Status, body::Body};
+use tower::ServiceExt;
 
 #[tokio::test]
 async fn an_unknown_grant_is_introduced_once_and_then_known_to_all() {
@@ -153,6 +157,16 @@ async fn a_session_takes_on_so_many_calls_and_no_more() {
     assert_eq!((id, outcome.unwrap_err()), (2, Reason::Overloaded));
     release.notify_one();
     assert!(session.next().await.1.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_no_message_ends_the_session_and_is_told_why() {
+    let house = House::open();
+    let compressed = Full::new(Bytes::from_static(&[1, 0, 0, 0, 0]));
+    let request = Request::post(SESSION.path).body(Body::new(compressed)).unwrap();
+    let mut body = channel(&house).oneshot(request).await.unwrap().into_body();
+    let end = timeout(Duration::from_secs(10), body.frame()).await.unwrap().unwrap().unwrap();
+    assert_eq!(Status::from_header_map(end.trailers_ref().unwrap()).unwrap().code(), Code::Unimplemented);
 }
 
 #[tokio::test]
