@@ -1,7 +1,8 @@
 //! The doors: what the rooms say to each other, and how it is written.
 //!
-//! Generated code for the `.proto` files, faults as gRPC statuses, the grant's claims, the streams
-//! on which answers travel, and the two ways to reach a service: over a channel, or the room itself in memory. Nothing here decides anything.
+//! Generated code for the `.proto` files, faults as gRPC statuses, the grant's claims, the streams on which answers
+//! travel, and the two ways to reach a service: over a channel, or the room itself in memory. Nothing here decides
+//! anything.
 
 pub mod audit;
 pub mod channel;

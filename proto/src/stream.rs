@@ -67,7 +67,7 @@ where
         request.headers_mut().insert(header::CONTENT_TYPE, GRPC);
         let response = channel.oneshot(request).await.map_err(|error| Status::from_error(Box::new(error)))?;
         refusal(response.status(), response.headers())?;
-        Ok(Incoming::new(response.into_body()))
+        Ok(Incoming::answered(response.into_body()))
     }
 
     /// What is said by whoever calls it.
@@ -76,7 +76,7 @@ where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        Incoming::new(Body::new(request.into_body()))
+        Incoming::asked(Body::new(request.into_body()))
     }
 
     /// Answers it with `messages`; a status ends them.

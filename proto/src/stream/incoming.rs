@@ -2,7 +2,7 @@
 
 use super::Carried;
 use crate::MAX_MESSAGE_BYTES;
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http_body::Body as _;
 use std::{
     collections::VecDeque,
@@ -23,12 +23,20 @@ pub struct Incoming<M> {
     read: Pieces,
     /// The length of the message that comes next, once that is known.
     length: Option<usize>,
+    /// Whether the other side answers, and so ends with a status: what just stops would look whole.
+    answers: bool,
     messages: PhantomData<fn() -> M>,
 }
 
 impl<M: Carried> Incoming<M> {
-    pub(super) fn new(body: Body) -> Self {
-        Self { body, read: Pieces::default(), length: None, messages: PhantomData }
+    /// What whoever calls says.
+    pub(super) fn asked(body: Body) -> Self {
+        Self { body, read: Pieces::default(), length: None, answers: false, messages: PhantomData }
+    }
+
+    /// What whoever answers says.
+    pub(super) fn answered(body: Body) -> Self {
+        Self { answers: true, ..Self::asked(body) }
     }
 
     /// The next message; nothing when the other side has said all. It may be dropped and asked again.
@@ -47,14 +55,11 @@ impl<M: Carried> Incoming<M> {
             }
             let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
                 Some(frame) => frame?,
-                None => return Poll::Ready(self.ended()),
+                None => return Poll::Ready(self.ended(None)),
             };
             match frame.into_data().map_err(|other| other.into_trailers()) {
                 Ok(data) => self.read.push(data),
-                Err(Ok(trailers)) => match Status::from_header_map(&trailers) {
-                    Some(status) if status.code() != Code::Ok => return Poll::Ready(Err(status)),
-                    _ => return Poll::Ready(self.ended()),
-                },
+                Err(Ok(trailers)) => return Poll::Ready(self.ended(Status::from_header_map(&trailers))),
                 // Of another kind that HTTP/2 may have one day.
                 Err(Err(_)) => {}
             }
@@ -76,10 +81,14 @@ impl<M: Carried> Incoming<M> {
         message.map(Some).map_err(|error| Status::internal(format!("a message cannot be read: {error}")))
     }
 
-    fn ended(&self) -> Result<Option<M>, Status> {
-        match self.length.is_none() && self.read.remaining() == 0 {
-            true => Ok(None),
-            false => Err(Status::internal("the messages end within one")),
+    fn ended(&self, status: Option<Status>) -> Result<Option<M>, Status> {
+        match status {
+            Some(status) if status.code() != Code::Ok => Err(status),
+            None if self.answers => Err(Status::unavailable("the answers end without a status")),
+            _ if self.length.is_some() || self.read.remaining() > 0 => {
+                Err(Status::internal("the messages end within one"))
+            }
+            _ => Ok(None),
         }
     }
 }
@@ -148,8 +157,8 @@ impl Buf for Pieces {
                 taken
             }
             _ => {
-                let mut copy = bytes::BytesMut::with_capacity(count);
-                bytes::BufMut::put(&mut copy, self.take(count));
+                let mut copy = BytesMut::with_capacity(count);
+                copy.put(self.take(count));
                 copy.freeze()
             }
         }

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use futures_util::{FutureExt, future::BoxFuture, stream, stream::BoxStream};
 use http::uri::PathAndQuery;
 use http_body::Frame;
-use http_body_util::StreamBody;
+use http_body_util::{Full, StreamBody};
 use tonic::{
     Code, Streaming,
     server::{Grpc, StreamingService},
@@ -104,10 +104,21 @@ async fn a_service_that_refuses_is_heard() {
     assert_eq!(refused(bad_gateway).await, Code::Unavailable);
 }
 
+#[tokio::test]
+async fn answers_that_just_stop_are_not_whole() {
+    let whole = written([answer(1, 300)]);
+    let channel = channel::local(tower::service_fn(move |_| {
+        std::future::ready(Ok(Response::new(Body::new(Full::new(whole.clone())))))
+    }));
+    let mut answers = SESSION.call(channel, stream::iter([call(1)])).await.unwrap();
+    assert!(answers.message().await.unwrap().unwrap() == answer(1, 300));
+    assert_eq!(answers.message().await.unwrap_err().code(), Code::Unavailable);
+}
+
 /// What is read of a body that comes in these pieces.
 async fn read(pieces: impl IntoIterator<Item = Bytes>) -> Result<Vec<SessionResponse>, Status> {
     let frames: Vec<_> = pieces.into_iter().map(|piece| Ok::<_, Status>(Frame::data(piece))).collect();
-    let mut incoming = Incoming::<SessionResponse>::new(Body::new(StreamBody::new(stream::iter(frames))));
+    let mut incoming = Incoming::<SessionResponse>::asked(Body::new(StreamBody::new(stream::iter(frames))));
     let mut messages = Vec::new();
     while let Some(message) = incoming.message().await? {
         messages.push(message);

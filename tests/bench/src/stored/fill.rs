@@ -25,6 +25,7 @@ pub(crate) const ORGANIZATIONS: u32 = 100;
 const CONNECTIONS: u32 = 200;
 /// What a registry that cannot keep up asks for.
 const RETRY: Duration = Duration::from_secs(1);
+const MAX_TRIES: u32 = 60;
 
 /// What has been filled in: the token of each portal, by number.
 #[derive(Default)]
@@ -117,11 +118,13 @@ async fn create(
     body: &Value,
 ) -> io::Result<Value> {
     let request = request::write("POST", path, address, &request::bearer(ADMIN_TOKEN), &body.to_string());
+    let mut tries = 0;
     loop {
+        tries += 1;
         match connection.call(&request).await? {
             201 => break,
             // More wait to be written than the disk takes just now.
-            503 => sleep(RETRY).await,
+            503 if tries < MAX_TRIES => sleep(RETRY).await,
             _ => return Err(io::Error::other(String::from_utf8_lossy(&connection.last).into_owned())),
         }
     }
