@@ -5,6 +5,7 @@
 //! and passes; read as text it is U+FFFD.
 
 mod cursor;
+mod gaps;
 mod glance;
 mod response;
 mod scan;

@@ -2,7 +2,10 @@
 //!
 //! What it cannot vouch for it leaves to the slower walk, which says what is wrong, and where. Both accept the same texts.
 
-use super::scan::plain_word;
+use super::{
+    gaps::{Gaps, Place},
+    scan::plain_word,
+};
 
 /// How deep an answer may be nested to be told at a glance: a bit for each bracket.
 const DEPTH: u32 = u64::BITS;
@@ -14,6 +17,17 @@ pub(super) enum Made {
     Plainly,
     /// Anything else.
     Otherwise,
+}
+
+/// What comes next in a text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Next {
+    /// A member of the innermost object, or a value of the innermost list.
+    Element,
+    /// A value, behind white space.
+    Value,
+    /// What is behind a value.
+    Behind,
 }
 
 /// What `text` is made of.
@@ -40,70 +54,116 @@ pub(super) fn response(text: &[u8], made: Made) -> Option<bool> {
 
 fn look<const PLAIN: bool>(text: &[u8]) -> Option<bool> {
     let [b'{', tail @ ..] = space(text) else { return None };
-    // The open brackets, the innermost lowest: 1 is an object's, 0 a list's.
-    let (mut open, mut depth, mut found) = (1_u64, 1, false);
-    let mut rest = space(tail);
-    if let [b'}', ..] = rest {
-        return None;
+    let mut place = Place { open: 1, depth: 1, found: false };
+    let Some(mut rest) = gap::<PLAIN>(space(tail), &mut place, Next::Element)? else {
+        return Some(place.found);
+    };
+    let mut gaps = Gaps::new(text.len());
+    loop {
+        rest = values::<PLAIN>(rest, &mut place, &mut gaps)?;
+        let (begin, from) = (rest, place);
+        let Some(behind) = gap::<PLAIN>(rest, &mut place, Next::Behind)? else { return Some(place.found) };
+        gaps.remember(begin.get(..begin.len().checked_sub(behind.len())?)?, from, place);
+        rest = behind;
     }
-    'elements: loop {
-        if open & 1 == 1 {
-            let [b'"', key @ ..] = rest else { return None };
-            rest = string::<PLAIN>(key)?;
-            if depth == 1 {
-                found |= is_wanted(key, rest)?;
-            }
-            // Most keys have their colon at once.
-            rest = match rest {
-                [b':', tail @ ..] => space(tail),
-                _ => {
-                    let [b':', tail @ ..] = space(rest) else { return None };
-                    space(tail)
-                }
-            };
+}
+
+/// What is behind values and the gaps between them that are known.
+#[inline(always)]
+fn values<'a, const PLAIN: bool>(
+    mut rest: &'a [u8],
+    place: &mut Place,
+    gaps: &mut Gaps<'a>,
+) -> Option<&'a [u8]> {
+    loop {
+        rest = match rest {
+            [b'"', tail @ ..] => string::<PLAIN>(tail)?,
+            [b'-' | b'0'..=b'9', ..] => number(rest)?,
+            [b't', b'r', b'u', b'e', tail @ ..]
+            | [b'f', b'a', b'l', b's', b'e', tail @ ..]
+            | [b'n', b'u', b'l', b'l', tail @ ..] => tail,
+            _ => return None,
+        };
+        match gaps.pass(rest, place) {
+            Some(behind) => rest = behind,
+            None => return Some(rest),
         }
-        match rest {
-            [b'"', tail @ ..] => rest = string::<PLAIN>(tail)?,
-            [bracket @ (b'{' | b'['), tail @ ..] => {
-                if depth == DEPTH {
+    }
+}
+
+/// What is behind a gap: a value that is no list or object, if the text is good; nothing where the text ends there.
+fn gap<'a, const PLAIN: bool>(
+    mut rest: &'a [u8],
+    place: &mut Place,
+    mut next: Next,
+) -> Option<Option<&'a [u8]>> {
+    loop {
+        match next {
+            Next::Element => {
+                if place.open & 1 == 1 {
+                    let [b'"', key @ ..] = rest else { return None };
+                    rest = string::<PLAIN>(key)?;
+                    if place.depth == 1 {
+                        place.found |= is_wanted(key, rest)?;
+                    }
+                    // Most keys have their colon at once.
+                    rest = match rest {
+                        [b':', tail @ ..] => tail,
+                        _ => {
+                            let [b':', tail @ ..] = space(rest) else { return None };
+                            tail
+                        }
+                    };
+                }
+                next = Next::Value;
+            }
+            Next::Value => {
+                rest = space(rest);
+                let [bracket @ (b'{' | b'['), tail @ ..] = rest else { return Some(Some(rest)) };
+                if place.depth == DEPTH {
                     return None;
                 }
                 let is_object = *bracket == b'{';
                 rest = space(tail);
-                match rest {
-                    [b'}', tail @ ..] if is_object => rest = tail,
-                    [b']', tail @ ..] if !is_object => rest = tail,
-                    _ => {
-                        open = open << 1 | u64::from(is_object);
-                        depth += 1;
-                        continue;
+                next = match rest {
+                    [b'}', tail @ ..] if is_object => {
+                        rest = tail;
+                        Next::Behind
                     }
-                }
+                    [b']', tail @ ..] if !is_object => {
+                        rest = tail;
+                        Next::Behind
+                    }
+                    _ => {
+                        place.open = place.open << 1 | u64::from(is_object);
+                        place.depth += 1;
+                        Next::Element
+                    }
+                };
             }
-            [b'-' | b'0'..=b'9', ..] => rest = number(rest)?,
-            [b't', b'r', b'u', b'e', tail @ ..]
-            | [b'f', b'a', b'l', b's', b'e', tail @ ..]
-            | [b'n', b'u', b'l', b'l', tail @ ..] => rest = tail,
-            _ => return None,
-        }
-        // A value is behind; what is open around it goes on or ends.
-        loop {
-            rest = space(rest);
-            match rest {
-                [b',', tail @ ..] => {
-                    rest = space(tail);
-                    continue 'elements;
+            Next::Behind => {
+                rest = space(rest);
+                match rest {
+                    [b',', tail @ ..] => {
+                        rest = space(tail);
+                        next = Next::Element;
+                    }
+                    [b'}', tail @ ..] if place.open & 1 == 1 => rest = leave(tail, place),
+                    [b']', tail @ ..] if place.open & 1 == 0 => rest = leave(tail, place),
+                    _ => return None,
                 }
-                [b'}', tail @ ..] if open & 1 == 1 => rest = tail,
-                [b']', tail @ ..] if open & 1 == 0 => rest = tail,
-                _ => return None,
-            }
-            (open, depth) = (open >> 1, depth - 1);
-            if depth == 0 {
-                return space(rest).is_empty().then_some(found);
+                if place.depth == 0 {
+                    return space(rest).is_empty().then_some(None);
+                }
             }
         }
     }
+}
+
+#[inline(always)]
+fn leave<'a>(behind: &'a [u8], place: &mut Place) -> &'a [u8] {
+    (place.open, place.depth) = (place.open >> 1, place.depth - 1);
+    behind
 }
 
 /// Whether the key at the start of `key`, behind which is `rest`, is one of a GraphQL response; nothing where it has

@@ -113,8 +113,8 @@ mod tests {
         assert!(matches!(response_head(b"{\"data\":\"\xFF\"}", true), Err(NoResponse::NotJson(_))));
     }
 
-    /// Texts that are JSON but for a byte here and there.
-    fn texts() -> impl Strategy<Value = String> {
+    /// Values of JSON.
+    fn values() -> impl Strategy<Value = String> {
         let scalar = prop_oneof![
             Just("null".to_owned()),
             Just("true".to_owned()),
@@ -123,7 +123,7 @@ mod tests {
             "\"([a-zé ]|\\\\[\"\\\\/bfnrt]|\\\\u[0-9a-fA-F]{4}){0,20}\"",
         ];
         let space = || prop_oneof![4 => Just(""), 1 => Just(" "), 1 => Just("\n\t")];
-        let value = scalar.prop_recursive(6, 40, 5, move |inner| {
+        scalar.prop_recursive(6, 40, 5, move |inner| {
             let key = prop_oneof![
                 Just("data"),
                 Just("errors"),
@@ -138,12 +138,16 @@ mod tests {
                 (proptest::collection::vec(inner, 0..5), space())
                     .prop_map(|(all, space)| format!("[{space}{}]{space}", all.join(&format!(",{space}")))),
             ]
-        });
+        })
+    }
+
+    /// Texts that are JSON but for a byte here and there.
+    fn texts(values: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
         let change = proptest::option::of((
             any::<proptest::sample::Index>(),
             prop::sample::select(&b"\"\\{}[]:,0-. \nu\x01a"[..]),
         ));
-        (value, change).prop_map(|(text, change)| {
+        (values, change).prop_map(|(text, change)| {
             let mut bytes = text.into_bytes();
             if let Some((at, byte)) = change {
                 let at = at.index(bytes.len());
@@ -153,23 +157,47 @@ mod tests {
         })
     }
 
+    /// Long lists of elements that are one of a few.
+    fn lists() -> impl Strategy<Value = String> {
+        let element = || prop::sample::select(&[0, 0, 0, 0, 0, 1, 1, 2, 3][..]);
+        (proptest::collection::vec(values(), 4), proptest::collection::vec(element(), 20..150)).prop_map(
+            |(kinds, elements)| {
+                let elements: Vec<&str> = elements.into_iter().map(|kind: usize| &*kinds[kind]).collect();
+                format!("{{\"data\":[{}]}}", elements.join(","))
+            },
+        )
+    }
+
+    fn agree(text: &str) -> Result<(), TestCaseError> {
+        let text = text.as_bytes();
+        let closer = match walk(text, true) {
+            Ok(Ok(())) => Some(true),
+            Ok(Err(NoResponse::NothingOfGraphql)) => Some(false),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        let glanced = glance::response(text, glance::made(text));
+        prop_assert_eq!(glanced, glance::response(text, Made::Otherwise));
+        match glanced {
+            Some(found) => prop_assert_eq!(closer, Some(found)),
+            // It has no eye for keys with escapes, nor for nothing.
+            None => prop_assert!(closer.is_none() || text.contains(&b'\\') || closer == Some(false)),
+        }
+        Ok(())
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
         #[test]
-        fn a_glance_and_a_closer_look_agree(text in texts()) {
-            let text = text.as_bytes();
-            let closer = match walk(text, true) {
-                Ok(Ok(())) => Some(true),
-                Ok(Err(NoResponse::NothingOfGraphql)) => Some(false),
-                Ok(Err(_)) | Err(_) => None,
-            };
-            let glanced = glance::response(text, glance::made(text));
-            prop_assert_eq!(glanced, glance::response(text, Made::Otherwise));
-            match glanced {
-                Some(found) => prop_assert_eq!(closer, Some(found)),
-                // It has no eye for keys with escapes, nor for nothing.
-                None => prop_assert!(closer.is_none() || text.contains(&b'\\') || closer == Some(false)),
-            }
+        fn a_glance_and_a_closer_look_agree(text in texts(values())) {
+            agree(&text)?;
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+        #[test]
+        fn they_agree_on_what_is_alike_again_and_again(text in texts(lists())) {
+            agree(&text)?;
         }
     }
 
