@@ -13,33 +13,57 @@ use crate::{
     shapes::{ADMIN_TOKEN, Limits, Shapes, VARIABLES},
 };
 use fill::Filled;
+use house::Client;
+use http::Method;
 use serde_json::{Value, json};
 use std::{
     fmt::{self, Write},
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::time::sleep;
 
-/// How many portals are called all the time, and how many once after each start.
-const HOT: u32 = 100;
-const COLD: u32 = 500;
+/// How many portals are called all the time, at most, and of how many organizations: each calls its own upstream, and
+/// more of these would cost more whatever is stored.
+const HOT: usize = 100;
+const HOT_ORGANIZATIONS: u32 = 5;
+/// How many portals of others are called once.
+const COLD: usize = 500;
+/// How often that is done after one start.
+const TURNS: usize = 2;
 const CONNECTIONS: u32 = 16;
 /// How many portals are saved, and how many pages are read, one after the other.
 const MANAGED: u32 = 200;
+/// What tells how many records are still to be verified.
+const UNVERIFIED: &str = "portals_registry_unverified_records ";
+/// How long a million portals may take to be verified, and how often that is asked.
+const VERIFYING: Duration = Duration::from_secs(1_800);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 struct Measure {
     portals: u32,
     /// Portals created a second on the way here; zero where there was none to create.
     created_per_second: f64,
+    /// From start to ready: right after all that was written, which is read again, and another time.
+    ready_first: Duration,
     ready: Duration,
     memory_started: u64,
+    /// While records were still being verified in the background; `None` where all were before it was ready.
+    unverified: Option<Figures>,
+    /// How long after it was ready all of them were.
+    verified: Duration,
+    figures: Figures,
+    memory: u64,
+}
+
+/// What it costs to call and to manage.
+struct Figures {
     hot: Latencies,
     hot_cost: Duration,
     cold: Latencies,
     saved: Latencies,
     first_page: Latencies,
     last_page: Latencies,
-    memory: u64,
 }
 
 pub(crate) async fn measure(
@@ -81,49 +105,88 @@ async fn one(
 ) -> Result<Measure, Failure> {
     let began = Instant::now();
     let house = open(shapes).await?;
+    let ready_first = began.elapsed();
+    house.close().await;
+    let began = Instant::now();
+    let house = open(shapes).await?;
     let ready = began.elapsed();
     let processes = house.processes();
     let memory_started = cost::memory(&processes)?;
+    let unverified = match left(&house).await? {
+        0 => None,
+        _ => Some(figures(options, &house, filled, 0).await?),
+    };
+    let verified = verified(&house, began + ready).await?;
+    let figures = figures(options, &house, filled, 1).await?;
+    let memory = cost::memory(&processes)?;
+    house.close().await;
     let portals = filled.count();
-    let hot = HOT.min(portals / 2).max(1);
-    let cold: Vec<u32> = (0..COLD.min(portals - hot)).map(|at| spread(at, hot, portals)).collect();
-    let cold =
-        calls(&house, cold.into_iter().filter_map(|number| call(&house, filled, number, 0)), 200).await?;
+    Ok(Measure {
+        portals,
+        created_per_second,
+        ready_first,
+        ready,
+        memory_started,
+        unverified,
+        verified,
+        figures,
+        memory,
+    })
+}
 
-    let requests = Arc::new((0..4096).filter_map(|at| call(&house, filled, at % hot, at)).collect());
+/// How many records are still to be verified.
+async fn left(house: &Contender) -> Result<u64, Failure> {
+    let ops = house.parts.first().ok_or("a house has a process")?.process.address("ops").await;
+    let url = format!("http://{ops}/metrics");
+    let metrics = Client::default().send(Method::GET, &url, &[], "").await?;
+    let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+    let gauge = metrics.lines().find_map(|line| line.strip_prefix(UNVERIFIED)?.trim().parse().ok());
+    // One that has nothing to verify does not tell of it.
+    Ok(gauge.unwrap_or_default())
+}
+
+/// Waits until all records are verified; tells how long that took.
+async fn verified(house: &Contender, since: Instant) -> Result<Duration, Failure> {
+    while left(house).await? > 0 {
+        if since.elapsed() > VERIFYING {
+            return Err("the registry did not verify its records in time".into());
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+    Ok(since.elapsed())
+}
+
+/// Calls and manages; in each `turn` other portals are called for the first time.
+async fn figures(
+    options: &Options,
+    house: &Contender,
+    filled: &Filled,
+    turn: usize,
+) -> Result<Figures, Failure> {
+    let portals = filled.count();
+    let (hot, others): (Vec<u32>, Vec<u32>) =
+        (0..portals).partition(|number| number % fill::ORGANIZATIONS < HOT_ORGANIZATIONS);
+    let cold = others.chunks(others.len().div_ceil(COLD * TURNS).max(1)).filter_map(<[u32]>::first);
+    let cold = cold.skip(turn).step_by(TURNS).filter_map(|number| call(house, filled, *number, 0));
+    let cold = calls(house, cold, 200).await?;
+
+    let hot = hot.iter().take(HOT).cycle().zip(0..4096);
+    let requests = Arc::new(hot.filter_map(|(number, at)| call(house, filled, *number, at)).collect());
     let target = Target { address: house.address, requests };
     load::closed(&target, CONNECTIONS, options.duration() / 5).await?;
+    let processes = house.processes();
     let before = cost::of(&processes)?;
     let run = load::closed(&target, CONNECTIONS, options.duration()).await?;
     let spent = cost::of(&processes)?.saturating_sub(before);
     let hot = Latencies::from(run.latencies);
 
-    let saved = calls(&house, (0..MANAGED).map(|at| save(&house, at % portals, at)), 200).await?;
-    let page = |number: u32| (0..MANAGED).map(|_| read_page(&house, number)).collect::<Vec<_>>();
+    let saved = calls(house, (0..MANAGED).map(|at| save(house, at % portals, at)), 200).await?;
+    let page = |number: u32| (0..MANAGED).map(|_| read_page(house, number)).collect::<Vec<_>>();
     let last = portals.div_ceil(fill::ORGANIZATIONS).div_ceil(30);
-    let first_page = calls(&house, page(1), 200).await?;
-    let last_page = calls(&house, page(last), 200).await?;
-    let memory = cost::memory(&processes)?;
-    house.close().await;
-    Ok(Measure {
-        portals,
-        created_per_second,
-        ready,
-        memory_started,
-        hot_cost: (spent * 1000).checked_div(hot.count()).unwrap_or_default(),
-        hot,
-        cold,
-        saved,
-        first_page,
-        last_page,
-        memory,
-    })
-}
-
-/// Spreads cold portals evenly over all that are not hot.
-fn spread(at: u32, hot: u32, portals: u32) -> u32 {
-    let behind = u64::from(at) * u64::from(portals - hot) / u64::from(COLD.min(portals - hot));
-    hot + u32::try_from(behind).unwrap_or_default()
+    let first_page = calls(house, page(1), 200).await?;
+    let last_page = calls(house, page(last), 200).await?;
+    let hot_cost = (spent * 1000).checked_div(hot.count()).unwrap_or_default();
+    Ok(Figures { hot, hot_cost, cold, saved, first_page, last_page })
 }
 
 /// Makes these requests one after the other.
@@ -175,29 +238,63 @@ fn table(text: &mut String, measures: &[Measure]) -> fmt::Result {
         text,
         "\nup, portals in {organizations} organizations; hot ones in a closed loop of {CONNECTIONS}, the rest one by one"
     )?;
-    let mut row = |name: &str, figure: fn(&Measure) -> String| {
+    let mut row = |name: &str, figure: &dyn Fn(&Measure) -> String| {
         let cells: String = measures.iter().map(|measure| format!("{:>12}", figure(measure))).collect();
         writeln!(text, "{name:<38}{cells}")
     };
-    row("portals stored", |measure| measure.portals.to_string())?;
-    row("created a second", |measure| format!("{:.0}", measure.created_per_second))?;
-    row("start to ready, ms", |measure| format!("{:.0}", millis(measure.ready)))?;
-    row("MiB when ready", |measure| format!("{:.1}", mib(measure.memory_started)))?;
-    row("hot invocation, p50 µs", |measure| format!("{:.0}", micros(measure.hot.p50())))?;
-    row("hot invocation, CPU s/1000", |measure| format!("{:.4}", measure.hot_cost.as_secs_f64()))?;
-    row("first invocation of a portal, p50 µs", |measure| format!("{:.0}", micros(measure.cold.p50())))?;
-    row("saving a portal, p50 µs", |measure| format!("{:.0}", micros(measure.saved.p50())))?;
-    row("first page of a list, p50 µs", |measure| format!("{:.0}", micros(measure.first_page.p50())))?;
-    row("last page of a list, p50 µs", |measure| format!("{:.0}", micros(measure.last_page.p50())))?;
-    row("MiB at the end", |measure| format!("{:.1}", mib(measure.memory)))
+    row("portals stored", &|measure| measure.portals.to_string())?;
+    row("created a second", &|measure| format!("{:.0}", measure.created_per_second))?;
+    row("start to ready after filling, ms", &|measure| format!("{:.0}", millis(measure.ready_first)))?;
+    row("start to ready again, ms", &|measure| format!("{:.0}", millis(measure.ready)))?;
+    row("MiB when ready", &|measure| format!("{:.1}", mib(measure.memory_started)))?;
+    row("ready to all verified, s", &|measure| match measure.unverified {
+        Some(_) => format!("{:.0}", measure.verified.as_secs_f64()),
+        None => String::from("-"),
+    })?;
+    if measures.iter().any(|measure| measure.unverified.is_some()) {
+        row("while they are verified:", &|_| String::new())?;
+        for (name, figure) in FIGURES {
+            row(name, &|measure| measure.unverified.as_ref().map_or_else(|| String::from("-"), figure))?;
+        }
+        row("when all are verified:", &|_| String::new())?;
+    }
+    for (name, figure) in FIGURES {
+        row(name, &|measure| figure(&measure.figures))?;
+    }
+    row("MiB at the end", &|measure| format!("{:.1}", mib(measure.memory)))
+}
+
+/// Says a figure.
+type Say = fn(&Figures) -> String;
+
+/// What is shown of [`Figures`].
+const FIGURES: [(&str, Say); 6] = [
+    ("hot invocation, p50 µs", |figures| whole(&figures.hot)),
+    ("hot invocation, CPU s/1000", |figures| format!("{:.4}", figures.hot_cost.as_secs_f64())),
+    ("first invocation of a portal, p50 µs", |figures| whole(&figures.cold)),
+    ("saving a portal, p50 µs", |figures| whole(&figures.saved)),
+    ("first page of a list, p50 µs", |figures| whole(&figures.first_page)),
+    ("last page of a list, p50 µs", |figures| whole(&figures.last_page)),
+];
+
+fn whole(latencies: &Latencies) -> String {
+    format!("{:.0}", micros(latencies.p50()))
 }
 
 fn json(measure: &Measure) -> Value {
+    let figures = |figures: &Figures| {
+        json!({
+            "hot": figures.hot.json(), "hot_cpu_seconds_per_1000": figures.hot_cost.as_secs_f64(),
+            "cold": figures.cold.json(), "saved": figures.saved.json(),
+            "first_page": figures.first_page.json(), "last_page": figures.last_page.json(),
+        })
+    };
     json!({
         "portals": measure.portals, "created_per_second": measure.created_per_second,
-        "ready_ms": millis(measure.ready), "resident_bytes_when_ready": measure.memory_started,
-        "hot": measure.hot.json(), "hot_cpu_seconds_per_1000": measure.hot_cost.as_secs_f64(),
-        "cold": measure.cold.json(), "saved": measure.saved.json(), "first_page": measure.first_page.json(),
-        "last_page": measure.last_page.json(), "resident_bytes": measure.memory,
+        "ready_after_filling_ms": millis(measure.ready_first), "ready_ms": millis(measure.ready),
+        "resident_bytes_when_ready": measure.memory_started,
+        "verified_after_seconds": measure.verified.as_secs_f64(),
+        "while_verifying": measure.unverified.as_ref().map(figures), "verified": figures(&measure.figures),
+        "resident_bytes": measure.memory,
     })
 }
