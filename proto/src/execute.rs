@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 
 /// Runs granted operations: the executor itself, or a session with one over the network.
 pub trait Execute: Send + Sync + 'static {
-    /// Runs one operation. Dropping the future cancels the call.
+    /// Runs one operation, and says what became of it soon after the call's deadline at the latest: nobody else looks at
+    /// the clock. Dropping the future cancels the call.
     fn execute(&self, call: Call) -> BoxFuture<'static, Result<Answer, Fault>>;
 
     /// Whether a call would reach an executor just now.

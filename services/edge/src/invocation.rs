@@ -32,8 +32,6 @@ const IGNORED: HeaderName = HeaderName::from_static("portal-ignored-variables");
 const MAX_IGNORED_BYTES: usize = 4 << 10;
 /// What of a name is escaped: all but visible ASCII without the comma that separates and the sign that escapes.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%');
-/// What an executor and the way to it get beyond the deadline to say themselves that it is over.
-const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// An answer with what is held until its body has been sent.
 struct Answered {
@@ -93,10 +91,10 @@ impl Caller<'_> {
         let arrived = Instant::now();
         let bearer = client::bearer(&parts.headers)?;
         let (key, authorization) = edge.authorizer.authorize(name, &bearer).await?;
-        let rates = &authorization.rates;
-        *rated = Some(rates.peek(Instant::now()));
+        let (rates, now) = (&authorization.rates, Instant::now());
+        *rated = Some(rates.peek(now));
         self.let_in(&authorization)?;
-        match rates.count(Instant::now()) {
+        match rates.count(now) {
             Ok(standing) => *rated = Some(standing),
             Err((fault, standing)) => {
                 *rated = Some(Some(standing));
@@ -112,8 +110,8 @@ impl Caller<'_> {
             operation_name: operation_name.clone(),
             variables: variables.clone(),
             deadline: arrived + timeout,
-            // What is left of it after the wait for room here.
-            patience: patience.saturating_sub(arrived.elapsed()),
+            // What is left of it after the wait for room here; most have none.
+            patience: if patience.is_zero() { patience } else { patience.saturating_sub(arrived.elapsed()) },
             request_id: id.as_str().to_owned(),
         };
         let answer = execute(edge, name, &bearer, (key, authorization), call).await?;
@@ -210,12 +208,12 @@ async fn execute(
         return Box::pin(execute_counted(edge, name, bearer, &authorization, call)).await;
     }
     let call = |authorization: &Authorization| call(&authorization.grant, authorization.timeout);
-    match execute_once(edge, call(&authorization)).await {
+    match edge.executor.execute(call(&authorization)).await {
         Err(fault) if fault.reason() == Reason::GrantInvalid => {
             // Nothing was run: the executor's clock or key is ahead of what is kept here.
             grants.forget(&key);
             let (_, authorization) = edge.authorizer.authorize(name, bearer).await?;
-            execute_once(edge, call(&authorization)).await
+            edge.executor.execute(call(&authorization)).await
         }
         outcome => outcome,
     }
@@ -235,13 +233,7 @@ async fn execute_counted(
         // While it was spent, the portal may have been changed or the lease have run out.
         edge.authorizer.authorize(name, bearer).await?;
     }
-    execute_once(edge, call(&grant, authorization.timeout)).await
-}
-
-async fn execute_once(edge: &Inner, call: Call) -> Result<Answer, Fault> {
-    let limit = time::Instant::from_std(call.deadline + LAST_WORD);
-    let late = |_| Fault::new(Reason::UpstreamTimeout, "the upstream did not answer in time");
-    time::timeout_at(limit, edge.executor.execute(call)).await.map_err(late)?
+    edge.executor.execute(call(&grant, authorization.timeout)).await
 }
 
 fn write(answered: Answered, media_type: HeaderValue, id: &RequestId) -> Result<Response<Body>, Fault> {

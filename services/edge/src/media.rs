@@ -20,6 +20,10 @@ pub(crate) enum BodyType {
 pub(crate) fn body_type(headers: &HeaderMap) -> BodyType {
     let mut fields = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(field), another) = (fields.next(), fields.next()) else { return BodyType::Unsaid };
+    // As most write it.
+    if another.is_none() && field == "application/json" {
+        return BodyType::Json;
+    }
     let essence = field.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     match another {
         None if essence.eq_ignore_ascii_case("application/json") => BodyType::Json,
@@ -32,6 +36,10 @@ pub(crate) fn body_type(headers: &HeaderMap) -> BodyType {
 pub(crate) fn answer_type(headers: &HeaderMap) -> HeaderValue {
     let (mut graphql, mut json) = (None, None);
     for field in headers.get_all(header::ACCEPT) {
+        // As most write it.
+        if field == "*/*" {
+            continue;
+        }
         for range in field.to_str().unwrap_or_default().split(',') {
             let (essence, quality) = read_range(range);
             if essence.eq_ignore_ascii_case(GRAPHQL_RESPONSE) {

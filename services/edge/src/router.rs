@@ -16,7 +16,7 @@ use crate::{
 use axum::Router;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use model::{Fault, Reason, fault::Cause};
 use percent_encoding::percent_decode_str;
 use std::{
@@ -45,7 +45,7 @@ enum Wanted {
 #[derive(Clone, Debug)]
 pub(crate) struct RequestId(pub(crate) HeaderValue);
 
-const REQUEST_ID: &str = "x-request-id";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID_BYTES: usize = 128;
 /// The most bytes of a request's target and header fields together; a target that is too long is refused so too.
 const MAX_HEAD_BYTES: usize = 16 << 10;
@@ -264,14 +264,20 @@ fn panicked() -> Fault {
 
 /// The portal that a path invokes: `/organizations/{organization}/portals/{portal}`.
 fn invoked(path: &str) -> Option<PortalName> {
-    let (organization, portal) = path.strip_prefix("/organizations/")?.split_once("/portals/")?;
-    let segment = |text: &str| !text.is_empty() && !text.contains('/');
-    if !segment(organization) || !segment(portal) {
+    let (organization, rest) = path.strip_prefix("/organizations/")?.split_once('/')?;
+    let portal = rest.strip_prefix("portals/")?;
+    if organization.is_empty() || portal.is_empty() || portal.contains('/') {
         return None;
     }
-    // What cannot be decoded is nobody's name.
-    let decoded = |text| percent_decode_str(text).decode_utf8().unwrap_or(Cow::Borrowed(NOBODY));
     Some(PortalName::read(&decoded(organization), &decoded(portal)))
+}
+
+fn decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    // What cannot be decoded is nobody's name.
+    percent_decode_str(text).decode_utf8().unwrap_or(Cow::Borrowed(NOBODY))
 }
 
 /// What a path asks for of which portal: `/organizations/{organization}/portals/{portal}/tokens` and `…/codes`.
@@ -289,24 +295,30 @@ fn is_rest(uri: &Uri) -> bool {
 
 /// Refuses what is too large, or what somebody on the way may have read otherwise, before anything looks at it.
 fn head_refusal(version: Version, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
-    let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
-    let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
-    if headers.len() > MAX_FIELDS || fields.sum::<usize>() + target > MAX_HEAD_BYTES {
+    let mut bytes = uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let (mut hosts, mut codings, mut chunked) = (0, 0, true);
+    for (name, value) in headers {
+        bytes += name.as_str().len() + value.len();
+        if name == header::HOST {
+            hosts += 1;
+        } else if name == header::TRANSFER_ENCODING {
+            codings += 1;
+            chunked &= value.as_bytes().eq_ignore_ascii_case(b"chunked");
+        }
+    }
+    if headers.len() > MAX_FIELDS || bytes > MAX_HEAD_BYTES {
         return Some(too_large());
     }
     // A Content-Length beside it is gone by now: hyper lets the coding count and closes after the answer (RFC 9112, 6.3).
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+    if !chunked {
         return Some(ambiguous("Transfer-Encoding must be chunked alone"));
     }
     let (http1, absolute) = (version == Version::HTTP_11, uri.authority().is_some());
-    if http1 && !absolute && !headers.contains_key(header::HOST) {
+    if http1 && !absolute && hosts == 0 {
         return Some(ambiguous("Host must be given"));
     }
-    for name in [header::HOST, header::TRANSFER_ENCODING] {
-        if headers.get_all(&name).iter().nth(1).is_some() {
-            return Some(ambiguous("Host and Transfer-Encoding must not be given twice"));
-        }
+    if hosts > 1 || codings > 1 {
+        return Some(ambiguous("Host and Transfer-Encoding must not be given twice"));
     }
     None
 }

@@ -100,9 +100,12 @@ impl Execute for Sessions {
         Box::pin(async move {
             let deadline = Instant::from_std(call.deadline) + LAST_WORD;
             let late = |_| Fault::new(Reason::UpstreamTimeout, "the upstream did not answer in time");
+            let answered = async {
+                let (link, answer) = run(&links, &call).await?;
+                read(answer, &link, fetches, config).await
+            };
             // When the time is over the future is dropped, and that cancels the call.
-            let (link, answer) = time::timeout_at(deadline, run(&links, &call)).await.map_err(late)??;
-            read(answer, &link, fetches, config).await
+            time::timeout_at(deadline, answered).await.map_err(late)?
         })
     }
 

@@ -105,7 +105,8 @@ impl Upstream {
 
 /// The operator's header fields, and above them those that make the request what it is.
 fn headers(secrets: &UpstreamSecrets) -> Result<HeaderMap, UnusableUpstream> {
-    let mut headers = HeaderMap::with_capacity(secrets.headers.len() + 5);
+    // With room for those that each request gets besides, so that no copy has to grow.
+    let mut headers = HeaderMap::with_capacity(secrets.headers.len() + 8);
     headers.insert(header::USER_AGENT, USER_AGENT);
     for (name, value) in &secrets.headers {
         let name: HeaderName = name.parse().map_err(|_| UnusableUpstream::Header)?;

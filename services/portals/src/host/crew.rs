@@ -9,7 +9,7 @@ use super::{
 };
 use crate::exit::Failure;
 use std::{sync::Arc, thread, time::Duration};
-use tokio::{sync::mpsc, time};
+use tokio::{sync::mpsc, task, time};
 
 /// Something to serve on every thread.
 pub(crate) struct Station {
@@ -57,26 +57,28 @@ impl Crew {
         }
         for (number, post) in posts.into_iter().enumerate() {
             let (report, connections, shutdown) = (report.clone(), connections.clone(), shutdown.clone());
-            let work = move || {
-                let served = actix::System::new().block_on(async move {
-                    let serving = post.into_iter().map(|(socket, room, peers)| {
-                        accept::serve(socket, room(), peers, connections.clone(), shutdown.clone())
-                    });
-                    let serving = futures_util::future::try_join_all(serving);
-                    let late = async {
-                        shutdown.clone().begun().await;
-                        time::sleep(drain).await;
-                    };
-                    tokio::select! {
-                        served = serving => served.map(drop).map_err(|error| error.to_string()),
-                        () = late => {
-                            tracing::warn!("calls in flight were cut: they took longer than the drain timeout");
-                            Ok(())
-                        }
-                    }
+            let serve = async move {
+                let serving = post.into_iter().map(|(socket, room, peers)| {
+                    accept::serve(socket, room(), peers, connections.clone(), shutdown.clone())
                 });
+                let serving = futures_util::future::try_join_all(serving);
+                let late = async {
+                    shutdown.clone().begun().await;
+                    time::sleep(drain).await;
+                };
+                tokio::select! {
+                    served = serving => served.map(drop).map_err(|error| error.to_string()),
+                    () = late => {
+                        tracing::warn!("calls in flight were cut: they took longer than the drain timeout");
+                        Ok(())
+                    }
+                }
+            };
+            let work = move || {
+                // A task of its own: what is waited for here is looked at whenever an actor has something to do.
+                let served = actix::System::new().block_on(async { task::spawn_local(serve).await });
                 // Nobody listens when the process ends for another reason.
-                let _gone = report.try_send(served);
+                let _gone = report.try_send(served.unwrap_or_else(|error| Err(error.to_string())));
             };
             thread::Builder::new()
                 .name(format!("serve-{number}"))
