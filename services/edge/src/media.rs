@@ -35,11 +35,12 @@ pub(crate) fn body_type(headers: &HeaderMap) -> BodyType {
 /// The media type of the answer: that of GraphQL responses where `Accept` names it and nothing it likes better.
 pub(crate) fn answer_type(headers: &HeaderMap) -> HeaderValue {
     let (mut graphql, mut json) = (None, None);
-    for field in headers.get_all(header::ACCEPT) {
-        // As most write it.
-        if field == "*/*" {
-            continue;
-        }
+    let fields = headers.get_all(header::ACCEPT);
+    // Most write nothing that is long enough to name it.
+    if fields.iter().all(|field| field.len() < GRAPHQL_RESPONSE.len()) {
+        return JSON;
+    }
+    for field in fields {
         for range in field.to_str().unwrap_or_default().split(',') {
             let (essence, quality) = read_range(range);
             if essence.eq_ignore_ascii_case(GRAPHQL_RESPONSE) {

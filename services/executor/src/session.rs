@@ -9,7 +9,8 @@ use crate::{
     service::report,
 };
 use bytes::Bytes;
-use model::{Fault, Fingerprint, Secret};
+use futures_util::FutureExt;
+use model::{Fault, Fingerprint, Numbered, Secret};
 use proto::{
     Body,
     executor::v1::{
@@ -19,10 +20,11 @@ use proto::{
 };
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     time::{Duration, Instant},
 };
 use tokio::{
-    sync::mpsc,
+    sync::mpsc::{self, error::TrySendError},
     task::{AbortHandle, Id, JoinError, JoinSet},
     time::timeout,
 };
@@ -44,9 +46,9 @@ type Answers = mpsc::Sender<Result<SessionResponse, Status>>;
 struct Session {
     executor: Executor,
     answers: Answers,
-    running: JoinSet<()>,
-    calls: HashMap<u64, AbortHandle>,
-    ids: HashMap<Id, u64>,
+    /// Each ends with the id of its call.
+    running: JoinSet<u64>,
+    calls: HashMap<u64, AbortHandle, Numbered>,
 }
 
 /// Serves a session until its stream ends, and gives its answers.
@@ -55,8 +57,7 @@ pub(crate) fn open(
     requests: Incoming<SessionRequest>,
 ) -> ReceiverStream<Result<SessionResponse, Status>> {
     let (answers, reader) = mpsc::channel(QUEUED_ANSWERS);
-    let session =
-        Session { executor, answers, running: JoinSet::new(), calls: HashMap::new(), ids: HashMap::new() };
+    let session = Session { executor, answers, running: JoinSet::new(), calls: HashMap::default() };
     tokio::spawn(session.serve(requests));
     ReceiverStream::new(reader)
 }
@@ -69,9 +70,7 @@ impl Session {
             tokio::select! {
                 biased;
                 () = gone.closed() => return,
-                Some(done) = self.running.join_next_with_id() => if self.finished(done).await.is_err() {
-                    return;
-                },
+                Some(done) = self.running.join_next_with_id() => self.finished(done),
                 request = requests.message() => match request {
                     Ok(Some(SessionRequest { event: Some(event) })) => {
                         if self.take(event).await.is_err() {
@@ -98,9 +97,7 @@ impl Session {
                 biased;
                 () = gone.closed() => return,
                 done = self.running.join_next_with_id() => match done {
-                    Some(done) => if self.finished(done).await.is_err() {
-                        return;
-                    },
+                    Some(done) => self.finished(done),
                     None => return,
                 },
             }
@@ -127,29 +124,23 @@ impl Session {
             return answer(&self.answers, call.id, Err(fault)).await;
         }
         let (id, executor, answers) = (call.id, self.executor.clone(), self.answers.clone());
-        let handle = self.running.spawn(async move {
-            let outcome = run(&executor, call).await;
+        // Boxed, so that a task is small wherever it is moved.
+        let handle = self.running.spawn(Box::pin(async move {
+            let outcome = AssertUnwindSafe(run(&executor, call)).catch_unwind().await;
+            let outcome = outcome.unwrap_or_else(|_| Err(Fault::internal("a call panicked")));
             // A session that nobody reads ends by itself.
             answer(&answers, id, outcome).await.ok();
-        });
-        self.ids.insert(handle.id(), id);
+            id
+        }));
         self.calls.insert(id, handle);
         Ok(())
     }
 
-    async fn finished(&mut self, done: Result<(Id, ()), JoinError>) -> Result<(), Closed> {
-        let (task, panicked) = match done {
-            Ok((task, ())) => (task, false),
-            Err(error) => (error.id(), error.is_panic()),
-        };
-        let Some(id) = self.ids.remove(&task) else { return Ok(()) };
-        // The id may already belong to another call, if this one was cancelled.
+    fn finished(&mut self, done: Result<(Id, u64), JoinError>) {
+        // One that was cancelled is forgotten already, and its id may belong to another call.
+        let Ok((task, id)) = done else { return };
         if self.calls.get(&id).is_some_and(|call| call.id() == task) {
             self.calls.remove(&id);
-        }
-        match panicked {
-            false => Ok(()),
-            true => answer(&self.answers, id, Err(Fault::internal("a call panicked"))).await,
         }
     }
 }
@@ -163,7 +154,12 @@ async fn answer(answers: &Answers, id: u64, outcome: Result<v1::Answer, Fault>) 
         Err(fault) => Outcome::Fault((&fault).into()),
     };
     let response = SessionResponse { id, outcome: Some(outcome) };
-    match timeout(WRITE_TIMEOUT, answers.send(Ok(response))).await {
+    let waiting = match answers.try_send(Ok(response)) {
+        Ok(()) => return Ok(()),
+        Err(TrySendError::Closed(_)) => return Err(Closed),
+        Err(TrySendError::Full(response)) => response,
+    };
+    match timeout(WRITE_TIMEOUT, answers.send(waiting)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(Closed),
     }

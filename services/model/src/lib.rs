@@ -44,7 +44,7 @@ pub use bearer::{Bearer, BearerKind, Fingerprint};
 pub use email::Email;
 pub use fault::{Fault, Reason};
 pub use password::Password;
-pub use prehashed::Prehashed;
+pub use prehashed::{Numbered, Prehashed};
 pub use restriction::Restrictions;
 pub use secret::Secret;
 pub use slug::Slug;

@@ -2,6 +2,7 @@
 //!
 //! Knows no connection: a stream takes from it, answers are handed in. One small lock, never held over an await.
 
+use model::{Fingerprint, Numbered, Prehashed};
 use proto::{Call, executor::v1};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -53,10 +54,10 @@ struct State {
     /// Grows with each stream, so that what an old one still does concerns nobody.
     stream: u64,
     next_id: u64,
-    pending: HashMap<u64, Waiting>,
+    pending: HashMap<u64, Waiting, Numbered>,
     calls: VecDeque<v1::Call>,
     cancels: VecDeque<u64>,
-    introduced: HashSet<[u8; 32]>,
+    introduced: HashSet<Fingerprint, Prehashed>,
     waker: Option<Waker>,
 }
 
@@ -146,10 +147,9 @@ impl Outbox {
         if state.introduced.len() >= MAX_INTRODUCED {
             state.introduced.clear();
         }
-        let hash = call.grant.hash.as_bytes();
-        let introduce = with_grant || !state.introduced.contains(hash);
+        let introduce = with_grant || !state.introduced.contains(&call.grant.hash);
         if introduce {
-            state.introduced.insert(*hash);
+            state.introduced.insert(call.grant.hash);
         }
         let id = state.next_id;
         state.next_id += 1;

@@ -92,6 +92,7 @@ fn values<'a, const PLAIN: bool>(
 }
 
 /// What is behind a gap: a value that is no list or object, if the text is good; nothing where the text ends there.
+#[inline(always)]
 fn gap<'a, const PLAIN: bool>(
     mut rest: &'a [u8],
     place: &mut Place,
