@@ -24,11 +24,14 @@ const KINDS: [Kind; 3] = [Kind::Nginx, Kind::Up, Kind::SplitUnix];
 /// One that answers at once, so that processors run out first; one that takes its time, so that its turns do.
 const ANSWERS: [Answer; 2] = [Answer::Small, Answer::Late];
 /// How many connections saturation is looked for with: fewer than may be in flight.
-const CONNECTIONS: [u32; 3] = [64, 128, 192];
-/// How many sockets the flood has, and how many calls it keeps waiting for a free one; the rest is never sent.
-const SOCKETS: u32 = 1024;
-const TIMES: f64 = 10.0;
-/// What a call to an API of some size may take on: with the defaults, 4096 and 256, these sockets meet no limit.
+const CONNECTIONS: [u32; 6] = [8, 16, 32, 64, 128, 192];
+/// Who does so much of the most that can be done is saturated.
+const SATURATED: f64 = 0.95;
+/// So many times the rate and the connections that saturate are a flood.
+const TIMES: u32 = 10;
+/// And so many sockets another, of the same rate.
+const CROWD: u32 = 1024;
+/// What an API of some size may take on: with the defaults, 4096 and 256, most of these sockets meet no limit.
 const LIMITS: Limits = Limits { calls: Some(256), calls_per_upstream: Some(128) };
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -41,15 +44,24 @@ struct Goodput {
 struct Measure {
     contender: String,
     answer: Answer,
+    /// The fewest connections that saturate.
+    saturating: u32,
+    /// With how many the most was done.
     connections: u32,
     before: Goodput,
+    floods: Vec<Flood>,
+}
+
+/// Calls that are due at such a rate over so many sockets; as many wait for a free one, and the rest is never sent.
+struct Flood {
+    sockets: u32,
     rate: f64,
-    /// During the flood, from sending.
+    /// From sending.
     good: Goodput,
     refused: Latencies,
     failed: u32,
     unsent: u32,
-    /// Processors that were busy during the flood: with the house, and with load and upstream.
+    /// Processors that were busy: with the house, and with load and upstream.
     busy: (f64, f64),
     after: Goodput,
 }
@@ -77,7 +89,7 @@ pub(crate) async fn measure(options: &Options, shapes: &Shapes<'_>) -> Result<Fi
         // Writing to a string does not fail.
         let _written = section(&mut text, measure);
     }
-    let failed = measures.iter().map(|measure| measure.failed).sum();
+    let failed = measures.iter().flat_map(|measure| &measure.floods).map(|flood| flood.failed).sum();
     Ok(Findings { text, figures: measures.iter().map(json).collect(), failed })
 }
 
@@ -89,36 +101,41 @@ async fn one(
 ) -> Result<Measure, Failure> {
     let target = Target { address: contender.address, requests };
     load::closed(&target, 64, options.duration() / 5).await?;
-    let (mut connections, mut before) = (0, goodput(Run::default()));
-    for tried in CONNECTIONS {
-        let now = goodput(load::closed(&target, tried, options.duration()).await?);
-        if now.per_second > before.per_second {
-            (connections, before) = (tried, now);
-        }
+    let mut tried = Vec::new();
+    for connections in CONNECTIONS {
+        tried.push((connections, goodput(load::closed(&target, connections, options.duration()).await?)));
     }
-    let rate = before.per_second * TIMES;
+    let most = tried.iter().map(|(_, goodput)| goodput.per_second).fold(0.0, f64::max);
+    let saturated = tried.iter().find(|(_, goodput)| goodput.per_second >= most * SATURATED);
+    let saturating = saturated.map_or(CROWD, |(connections, _)| *connections);
+    let best = tried.into_iter().find(|(_, goodput)| goodput.per_second >= most);
+    let (connections, before) = best.ok_or("something was tried")?;
+    let mut floods = Vec::new();
+    for sockets in [saturating * TIMES, CROWD] {
+        floods.push(flood(contender, &target, (connections, most), sockets, options).await?);
+    }
+    Ok(Measure { contender: contender.name.clone(), answer, saturating, connections, before, floods })
+}
+
+async fn flood(
+    contender: &Contender,
+    target: &Target,
+    (connections, most): (u32, f64),
+    sockets: u32,
+    options: &Options,
+) -> Result<Flood, Failure> {
+    let rate = most * f64::from(TIMES);
     let processes = contender.processes();
     let spent = (cost::of(&processes)?, cost::own()?);
-    let flood = load::open(&target, SOCKETS, Schedule::flood(rate, options.duration(), SOCKETS)).await?;
-    let Run { from_sending, refused, failed, unsent, took, .. } = flood;
+    let run = load::open(target, sockets, Schedule::flood(rate, options.duration(), sockets)).await?;
+    let Run { from_sending, refused, failed, unsent, took, .. } = run;
     let cores =
         |now: Duration, before: Duration| now.saturating_sub(before).as_secs_f64() / took.as_secs_f64();
     let busy = (cores(cost::of(&processes)?, spent.0), cores(cost::own()?, spent.1));
     sleep(PAUSE).await;
-    let after = goodput(load::closed(&target, connections, options.duration()).await?);
-    Ok(Measure {
-        contender: contender.name.clone(),
-        answer,
-        connections,
-        before,
-        rate,
-        good: goodput(Run { latencies: from_sending, took, ..Run::default() }),
-        refused: refused.into(),
-        failed,
-        unsent,
-        busy,
-        after,
-    })
+    let after = goodput(load::closed(target, connections, options.duration()).await?);
+    let good = goodput(Run { latencies: from_sending, took, ..Run::default() });
+    Ok(Flood { sockets, rate, good, refused: refused.into(), failed, unsent, busy, after })
 }
 
 fn goodput(run: Run) -> Goodput {
@@ -128,8 +145,7 @@ fn goodput(run: Run) -> Goodput {
 }
 
 fn section(text: &mut String, measure: &Measure) -> fmt::Result {
-    let Measure { contender, answer, connections, before, rate, good, refused, failed, unsent, busy, after } =
-        measure;
+    let Measure { contender, answer, saturating, connections, before, floods } = measure;
     let upstream = match answer {
         Answer::Late => "an upstream that takes 50 ms",
         _ => "an upstream that answers at once",
@@ -150,30 +166,38 @@ fn section(text: &mut String, measure: &Measure) -> fmt::Result {
         )
     };
     line(text, &format!("peak, closed loop, {connections} connections"), before)?;
-    line(text, &format!("flood of {rate:.0}/s over {SOCKETS} sockets"), good)?;
-    let answered = good.latencies.count() + refused.count() + failed;
-    let share = f64::from(refused.count()) / f64::from(answered.max(1)) * 100.0;
-    let quantiles = [refused.p50(), refused.p99(), refused.p999()].map(millis);
-    let [p50, p99, p999] = quantiles;
-    writeln!(
-        text,
-        "  refused: {share:.0} % of {answered} answers, p50 {p50:.2} ms  p99 {p99:.2} ms  p99.9 {p999:.2} ms; \
-         {failed} failed, {unsent} never sent"
-    )?;
-    let (house, load) = busy;
-    writeln!(text, "  processors busy: {house:.2} with it, {load:.2} with load and upstream")?;
-    line(text, &format!("{} s after it, as before", PAUSE.as_secs()), after)
+    writeln!(text, "  saturated from {saturating} connections on")?;
+    for Flood { sockets, rate, good, refused, failed, unsent, busy, after } in floods {
+        line(text, &format!("flood of {rate:.0}/s over {sockets} sockets"), good)?;
+        let answered = good.latencies.count() + refused.count() + failed;
+        let share = f64::from(refused.count()) / f64::from(answered.max(1)) * 100.0;
+        let [p50, p99, p999] = [refused.p50(), refused.p99(), refused.p999()].map(millis);
+        writeln!(
+            text,
+            "  refused: {share:.0} % of {answered} answers, p50 {p50:.2} ms  p99 {p99:.2} ms  p99.9 {p999:.2} ms; \
+             {failed} failed, {unsent} never sent"
+        )?;
+        let (house, load) = busy;
+        writeln!(text, "  processors busy: {house:.2} with it, {load:.2} with load and upstream")?;
+        line(text, &format!("{} s after it, as before", PAUSE.as_secs()), after)?;
+    }
+    Ok(())
 }
 
 fn json(measure: &Measure) -> Value {
     let goodput =
         |goodput: &Goodput| json!({"per_second": goodput.per_second, "latency": goodput.latencies.json()});
+    let flood = |flood: &Flood| {
+        json!({
+            "sockets": flood.sockets, "due_per_second": flood.rate, "good": goodput(&flood.good),
+            "refused": flood.refused.json(), "failed": flood.failed, "unsent": flood.unsent,
+            "busy_house": flood.busy.0, "busy_load_and_upstream": flood.busy.1, "after": goodput(&flood.after),
+        })
+    };
     json!({
-        "contender": measure.contender, "answer": measure.answer.name(), "connections": measure.connections,
-        "max_calls": LIMITS.calls, "max_calls_per_upstream": LIMITS.calls_per_upstream, "sockets": SOCKETS,
-        "before": goodput(&measure.before), "flood_per_second": measure.rate, "flood": goodput(&measure.good),
-        "refused": measure.refused.json(), "failed": measure.failed, "unsent": measure.unsent,
-        "busy_house": measure.busy.0, "busy_load_and_upstream": measure.busy.1,
-        "after": goodput(&measure.after),
+        "contender": measure.contender, "answer": measure.answer.name(),
+        "max_calls": LIMITS.calls, "max_calls_per_upstream": LIMITS.calls_per_upstream,
+        "saturating_connections": measure.saturating, "connections": measure.connections, "before": goodput(&measure.before),
+        "floods": measure.floods.iter().map(flood).collect::<Value>(),
     })
 }

@@ -19,15 +19,20 @@ pub(super) enum Made {
     Otherwise,
 }
 
-/// What comes next in a text.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Next {
-    /// A member of the innermost object, or a value of the innermost list.
-    Element,
-    /// A value, behind white space.
-    Value,
-    /// What is behind a value.
-    Behind,
+/// What has come after a bracket, a key or a comma.
+enum Entered<'a> {
+    /// A value that is no list or object, if the text is good.
+    Value(&'a [u8]),
+    /// A list or an object with nothing in it, and this is behind it.
+    Passed(&'a [u8]),
+}
+
+/// What has come after a value.
+enum Left<'a> {
+    /// An element of what is open: a member of an object, or a value of a list.
+    Element(&'a [u8]),
+    /// The end of the text.
+    End,
 }
 
 /// What `text` is made of.
@@ -55,14 +60,18 @@ pub(super) fn response(text: &[u8], made: Made) -> Option<bool> {
 fn look<const PLAIN: bool>(text: &[u8]) -> Option<bool> {
     let [b'{', tail @ ..] = space(text) else { return None };
     let mut place = Place { open: 1, depth: 1, found: false };
-    let Some(mut rest) = gap::<PLAIN>(space(tail), &mut place, Next::Element)? else {
-        return Some(place.found);
+    let mut rest = match enter::<PLAIN>(space(tail), &mut place)? {
+        Entered::Value(rest) => rest,
+        Entered::Passed(rest) => match gap::<PLAIN>(rest, &mut place)? {
+            Some(rest) => rest,
+            None => return Some(place.found),
+        },
     };
     let mut gaps = Gaps::new(text.len());
     loop {
         rest = values::<PLAIN>(rest, &mut place, &mut gaps)?;
         let (begin, from) = (rest, place);
-        let Some(behind) = gap::<PLAIN>(rest, &mut place, Next::Behind)? else { return Some(place.found) };
+        let Some(behind) = gap::<PLAIN>(rest, &mut place)? else { return Some(place.found) };
         gaps.remember(begin.get(..begin.len().checked_sub(behind.len())?)?, from, place);
         rest = behind;
     }
@@ -93,78 +102,68 @@ fn values<'a, const PLAIN: bool>(
 
 /// What is behind a gap: a value that is no list or object, if the text is good; nothing where the text ends there.
 #[inline(always)]
-fn gap<'a, const PLAIN: bool>(
-    mut rest: &'a [u8],
-    place: &mut Place,
-    mut next: Next,
-) -> Option<Option<&'a [u8]>> {
+fn gap<'a, const PLAIN: bool>(mut rest: &'a [u8], place: &mut Place) -> Option<Option<&'a [u8]>> {
     loop {
-        match next {
-            Next::Element => {
-                if place.open & 1 == 1 {
-                    let [b'"', key @ ..] = rest else { return None };
-                    rest = string::<PLAIN>(key)?;
-                    if place.depth == 1 {
-                        place.found |= is_wanted(key, rest)?;
-                    }
-                    // Most keys have their colon at once.
-                    rest = match rest {
-                        [b':', tail @ ..] => tail,
-                        _ => {
-                            let [b':', tail @ ..] = space(rest) else { return None };
-                            tail
-                        }
-                    };
-                }
-                next = Next::Value;
+        let Left::Element(element) = leave(rest, place)? else { return Some(None) };
+        match enter::<PLAIN>(element, place)? {
+            Entered::Value(behind) => return Some(Some(behind)),
+            Entered::Passed(behind) => rest = behind,
+        }
+    }
+}
+
+/// Goes into an element, as deep as lists and objects begin with one another.
+#[inline(always)]
+fn enter<'a, const PLAIN: bool>(mut rest: &'a [u8], place: &mut Place) -> Option<Entered<'a>> {
+    loop {
+        if place.open & 1 == 1 {
+            let [b'"', key @ ..] = rest else { return None };
+            rest = string::<PLAIN>(key)?;
+            if place.depth == 1 {
+                place.found |= is_wanted(key, rest)?;
             }
-            Next::Value => {
-                rest = space(rest);
-                let [bracket @ (b'{' | b'['), tail @ ..] = rest else { return Some(Some(rest)) };
-                if place.depth == DEPTH {
-                    return None;
+            // Most keys have their colon at once.
+            rest = match rest {
+                [b':', tail @ ..] => space(tail),
+                _ => {
+                    let [b':', tail @ ..] = space(rest) else { return None };
+                    space(tail)
                 }
-                let is_object = *bracket == b'{';
-                rest = space(tail);
-                next = match rest {
-                    [b'}', tail @ ..] if is_object => {
-                        rest = tail;
-                        Next::Behind
-                    }
-                    [b']', tail @ ..] if !is_object => {
-                        rest = tail;
-                        Next::Behind
-                    }
-                    _ => {
-                        place.open = place.open << 1 | u64::from(is_object);
-                        place.depth += 1;
-                        Next::Element
-                    }
-                };
-            }
-            Next::Behind => {
-                rest = space(rest);
-                match rest {
-                    [b',', tail @ ..] => {
-                        rest = space(tail);
-                        next = Next::Element;
-                    }
-                    [b'}', tail @ ..] if place.open & 1 == 1 => rest = leave(tail, place),
-                    [b']', tail @ ..] if place.open & 1 == 0 => rest = leave(tail, place),
-                    _ => return None,
-                }
-                if place.depth == 0 {
-                    return space(rest).is_empty().then_some(None);
-                }
+            };
+        }
+        let [bracket @ (b'{' | b'['), tail @ ..] = rest else { return Some(Entered::Value(rest)) };
+        if place.depth == DEPTH {
+            return None;
+        }
+        let is_object = *bracket == b'{';
+        rest = space(tail);
+        match rest {
+            [b'}', tail @ ..] if is_object => return Some(Entered::Passed(tail)),
+            [b']', tail @ ..] if !is_object => return Some(Entered::Passed(tail)),
+            _ => {
+                place.open = place.open << 1 | u64::from(is_object);
+                place.depth += 1;
             }
         }
     }
 }
 
+/// Goes out of what ends behind a value.
 #[inline(always)]
-fn leave<'a>(behind: &'a [u8], place: &mut Place) -> &'a [u8] {
-    (place.open, place.depth) = (place.open >> 1, place.depth - 1);
-    behind
+fn leave<'a>(mut rest: &'a [u8], place: &mut Place) -> Option<Left<'a>> {
+    loop {
+        rest = space(rest);
+        rest = match rest {
+            [b',', tail @ ..] => return Some(Left::Element(space(tail))),
+            [b'}', tail @ ..] if place.open & 1 == 1 => tail,
+            [b']', tail @ ..] if place.open & 1 == 0 => tail,
+            _ => return None,
+        };
+        (place.open, place.depth) = (place.open >> 1, place.depth - 1);
+        if place.depth == 0 {
+            return space(rest).is_empty().then_some(Left::End);
+        }
+    }
 }
 
 /// Whether the key at the start of `key`, behind which is `rest`, is one of a GraphQL response; nothing where it has
