@@ -4,7 +4,7 @@
 //! A gap is brackets, keys, colons, commas and white space. Where it leads depends on its bytes and on where it begins, so one
 //! that has been read needs only be compared the next time.
 
-/// How many gaps are remembered; of more than these the oldest is forgotten.
+/// How many gaps are remembered, each in the place that its bytes say; a newer one takes the place of an older.
 const MOST: usize = 64;
 /// A shorter text has few gaps twice.
 const LONG: usize = 1024;
@@ -22,14 +22,14 @@ pub(super) struct Place {
 
 /// The gaps of a text, each with the one that came after it the last time.
 pub(super) struct Gaps<'a> {
+    /// None at all where the text is short.
     gaps: Vec<Gap<'a>>,
-    /// How many have been read; where the next one goes.
-    read: usize,
     /// Which has been passed last, and which is expected.
     passed: usize,
     expected: usize,
 }
 
+#[derive(Clone, Copy)]
 struct Gap<'a> {
     text: &'a [u8],
     from: Place,
@@ -37,11 +37,19 @@ struct Gap<'a> {
     next: usize,
 }
 
+impl Gap<'_> {
+    /// Begins nowhere: between values, something is open.
+    const NONE: Self = {
+        let nowhere = Place { open: 0, depth: 0, found: false };
+        Self { text: &[], from: nowhere, to: nowhere, next: 0 }
+    };
+}
+
 impl<'a> Gaps<'a> {
     /// None yet, of a text of so many bytes.
     pub(super) fn new(length: usize) -> Self {
-        let room = if length < LONG { 0 } else { MOST };
-        Self { gaps: Vec::with_capacity(room), read: 0, passed: 0, expected: 0 }
+        let gaps = if length < LONG { Vec::new() } else { vec![Gap::NONE; MOST] };
+        Self { gaps, passed: 0, expected: 0 }
     }
 
     /// Passes over the gap that is expected, if it is the next; what is behind it, which begins as a value does that is no
@@ -57,21 +65,29 @@ impl<'a> Gaps<'a> {
     }
 
     /// Remembers a gap that was read.
+    #[inline]
     pub(super) fn remember(&mut self, text: &'a [u8], from: Place, to: Place) {
-        if self.gaps.capacity() == 0 {
+        if self.gaps.is_empty() {
             return;
         }
-        let at = self.read % MOST;
-        self.read += 1;
+        let at = at(text);
         if let Some(passed) = self.gaps.get_mut(self.passed) {
             passed.next = at;
         }
-        // What came after the one that is forgotten may come after this one too.
-        let gap = Gap { text, from, to, next: at + 1 };
-        match self.gaps.get_mut(at) {
-            Some(place) => *place = gap,
-            None => self.gaps.push(gap),
+        self.passed = at;
+        if let Some(gap) = self.gaps.get_mut(at) {
+            if gap.from != from || gap.text != text {
+                // What came after another says nothing of it.
+                *gap = Gap { text, from, to, next: at };
+            }
+            self.expected = gap.next;
         }
-        (self.passed, self.expected) = (at, (at + 1) % MOST);
     }
+}
+
+/// The place of a gap, by its length and its last bytes, in which a key is told from others.
+fn at(text: &[u8]) -> usize {
+    let last = text.last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let spread = (last ^ text.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    usize::try_from(spread >> (u64::BITS - MOST.trailing_zeros())).unwrap_or(0)
 }
