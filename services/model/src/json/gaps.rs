@@ -4,6 +4,9 @@
 //! A gap is brackets, keys, colons, commas and white space. Where it leads depends on its bytes and on where it begins, so one
 //! that has been read needs only be compared the next time.
 
+use crate::Numbered;
+use std::hash::BuildHasher;
+
 /// How many gaps are remembered, each in the place that its bytes say; a newer one takes the place of an older.
 const MOST: usize = 64;
 /// A shorter text has few gaps twice.
@@ -88,6 +91,6 @@ impl<'a> Gaps<'a> {
 /// The place of a gap, by its length and its last bytes, in which a key is told from others.
 fn at(text: &[u8]) -> usize {
     let last = text.last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    let spread = (last ^ text.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let spread = Numbered::default().hash_one(last ^ text.len() as u64);
     usize::try_from(spread >> (u64::BITS - MOST.trailing_zeros())).unwrap_or(0)
 }
