@@ -19,16 +19,20 @@ use std::{
     collections::HashMap,
     hash::Hash,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::{Duration, Instant},
+    time::Duration,
 };
-use tokio::{sync::oneshot, time::timeout_at};
+use tokio::sync::oneshot;
 
 /// Handlers never wait, so that a mailbox is full only when calls come faster than they can be looked at.
 const MAILBOX: usize = 1024;
+/// How often an actor looks whether it was asked, in the time after which it stops.
+const QUARTERS: u32 = 4;
 
 /// A thread's actors of one kind, by executor and key.
 pub(crate) struct Actors<K, A: Actor> {
     entries: HashMap<(u64, K), Entry<A>, Prehashed>,
+    /// What was asked so far.
+    asked: u64,
 }
 
 /// Where what the actors have to say to a call is waited for.
@@ -36,7 +40,8 @@ pub(crate) type Reply = oneshot::Sender<Result<(Sendable, Client, upstream::Turn
 
 struct Entry<A: Actor> {
     address: Addr<A>,
-    used: Instant,
+    /// Of what was asked, which came to it last.
+    used: u64,
 }
 
 /// Tells an actor that its place is needed for another.
@@ -61,7 +66,7 @@ pub(crate) struct Panicked(String);
 
 impl<K, A: Actor> Default for Actors<K, A> {
     fn default() -> Self {
-        Self { entries: HashMap::default() }
+        Self { entries: HashMap::default(), asked: 0 }
     }
 }
 
@@ -89,10 +94,10 @@ where
         A: Handler<M>,
         A::Context: ToEnvelope<A, M>,
     {
-        let now = Instant::now();
+        self.asked += 1;
         let mut message = message;
         if let Some(entry) = self.entries.get_mut(&key) {
-            entry.used = now;
+            entry.used = self.asked;
             match entry.address.try_send(message) {
                 Ok(()) => return Ok(()),
                 Err(SendError::Full(unsent)) => return Err((unsent, full())),
@@ -105,7 +110,7 @@ where
             Err(fault) => return Err((message, fault)),
         };
         let sent = address.try_send(message).map_err(|unsent| (unsent.into_inner(), full()));
-        self.entries.insert(key, Entry { address, used: now });
+        self.entries.insert(key, Entry { address, used: self.asked });
         sent
     }
 
@@ -146,18 +151,15 @@ fn full() -> Fault {
 }
 
 /// Delivers a question and waits for the answer. An actor that stops before it comes to the question has done
-/// nothing for it, and another is asked.
+/// nothing for it, and another is asked. Whoever asks sets the time limit.
 pub(crate) async fn ask<T, M>(
-    deadline: Instant,
     deliver: impl Fn(oneshot::Sender<Result<T, Fault>>) -> Result<(), (M, Fault)>,
 ) -> Result<T, Fault> {
     for _ in 0..2 {
         let (reply, answer) = oneshot::channel();
         deliver(reply).map_err(|(_, fault)| fault)?;
-        match timeout_at(deadline.into(), answer).await {
-            Ok(Ok(answer)) => return answer,
-            Ok(Err(_)) => {}
-            Err(_) => return Err(overloaded("the call's turn did not come in time")),
+        if let Ok(answer) = answer.await {
+            return answer;
         }
     }
     Err(Fault::internal(Gone))
@@ -174,14 +176,18 @@ pub(crate) fn guarded<A: Actor<Context = Context<A>>, T>(
     })
 }
 
-/// Stops an actor that has not been asked for `idle`.
+/// Stops an actor that has not been asked for `idle`, or a quarter longer; `asked` tells how often it was.
 pub(crate) fn stop_when_idle<A: Actor<Context = Context<A>>>(
     context: &mut Context<A>,
     idle: Duration,
-    used: impl Fn(&A) -> Instant + 'static,
+    asked: impl Fn(&A) -> u64 + 'static,
 ) {
-    context.run_interval((idle / 4).max(Duration::from_millis(1)), move |actor, context| {
-        if used(actor).elapsed() >= idle {
+    let (mut seen, mut quiet) = (0, 0);
+    context.run_interval((idle / QUARTERS).max(Duration::from_millis(1)), move |actor, context| {
+        let asked = asked(actor);
+        quiet = if asked == seen { quiet + 1 } else { 0 };
+        seen = asked;
+        if quiet == QUARTERS {
             actix::ActorContext::stop(context);
         }
     });

@@ -6,10 +6,9 @@
 use crate::{
     actors::{self, Panicked, portal::Joined},
     answer::Start,
-    config::Stage,
     decode::Decoded,
     exchange::{Exchange, timed_out},
-    executor::{Executor, Invocation},
+    executor::{Begun, Executor, Invocation, late},
     flights::{Overdue, Seat},
     gate::unpoisoned,
     portal::Sendable,
@@ -51,11 +50,12 @@ pub(crate) fn run(
     slot: OwnedSemaphorePermit,
 ) -> BoxFuture<'static, Result<Answer, Fault>> {
     Box::pin(async move {
-        let (ignored, seat) = match actors::portal::join(&executor, &invocation).await? {
+        let joined = timeout_at(invocation.deadline.into(), actors::portal::join(&executor, &invocation));
+        let joined = joined.await.unwrap_or_else(|_| Err(late()))?;
+        let (ignored, seat) = match joined {
             Joined::Shared { ignored, seat } => (ignored, seat),
             Joined::Alone(sendable) => {
-                let deadline = invocation.deadline;
-                let ready = actors::upstream::admitted(&executor, &invocation, sendable, deadline).await?;
+                let ready = actors::upstream::admitted(&executor, &invocation, sendable);
                 return executor.send(&invocation, ready, slot).await;
             }
         };
@@ -88,12 +88,9 @@ pub(crate) fn fetch(
 ) -> BoxFuture<'static, Fetched> {
     let fetch = async move {
         let deadline = Instant::now() + invocation.grant.upstream.timeout;
-        let (sendable, client, pass) =
-            actors::upstream::admitted(&executor, &invocation, sendable, deadline).await?;
-        executor.config().observe(Stage::Send, &invocation.request_id);
-        let mut exchange = executor.exchange(&invocation, client, pass, deadline);
-        exchange.overdue = Some(overdue);
-        let (status, start) = exchange.begin(&sendable).await?;
+        let ready = actors::upstream::admitted(&executor, &invocation, sendable);
+        let begun = executor.begin(&invocation, ready, deadline, Some(overdue)).await?;
+        let Begun { exchange, status, start, .. } = begun;
         let share = match start {
             Start::Whole(bytes) => Share::Whole(bytes),
             Start::Long(first, rest) => {

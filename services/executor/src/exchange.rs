@@ -35,31 +35,29 @@ pub(crate) struct Exchange {
     /// Takes how long the upstream took until the head of its answer.
     pub(crate) seconds: Histogram,
     pub(crate) began: Instant,
-    /// Says whether somebody has waited in vain, where it is not the deadline that ends it.
+    /// Whether its answer has begun, or will not.
+    pub(crate) answered: bool,
+    /// Says whether somebody has waited in vain, where it is not the deadline alone that ends it.
     pub(crate) overdue: Option<Overdue>,
 }
 
 impl Exchange {
-    /// Sends, and answers with status and the beginning of the body.
+    /// Sends, and answers with status and the beginning of the body. Whoever asks sets the time limit.
     ///
     /// # Errors
     ///
     /// Every `Upstream…` reason but those of the gate.
     pub(crate) async fn begin(&mut self, sendable: &Sendable) -> Result<(StatusCode, Start), Fault> {
-        let outcome = timeout_at(self.deadline.into(), self.converse(sendable)).await;
+        let outcome = self.converse(sendable).await;
+        self.answered = true;
         match outcome {
-            Err(_) => {
-                self.count_silence();
-                Err(timed_out())
-            }
-            Ok(Err(failure)) => {
-                self.pass.settle(failure.outcome);
+            Err(failure) => {
+                self.pass.settle(failure.outcome, Instant::now());
                 Err(failure.fault)
             }
-            Ok(Ok((status, start))) => {
-                self.overdue = None;
+            Ok((status, start, headed)) => {
                 if let Start::Whole(_) = start {
-                    self.pass.settle(Outcome::Answered);
+                    self.pass.settle(Outcome::Answered, headed);
                 }
                 Ok((status, start))
             }
@@ -75,21 +73,19 @@ impl Exchange {
         }
     }
 
-    fn count_silence(&mut self) {
-        if self.began.elapsed() >= self.grant.upstream.fair_time() {
-            self.pass.settle(Outcome::Failed);
-        }
-    }
-
-    async fn converse(&self, sendable: &Sendable) -> Result<(StatusCode, Start), Failure> {
-        let response = match self.send(&sendable.body).await {
+    /// The answer as far as [`answer::read`] reads it, and when its head had come.
+    async fn converse(&self, sendable: &Sendable) -> Result<(StatusCode, Start, Instant), Failure> {
+        let response = match self.send(&sendable.body, self.began).await {
             Err(failure) if failure.retryable && self.may_retry(sendable.kind) => {
                 metrics::counter!("portals_executor_retries_total").increment(1);
-                Box::pin(self.send(&sendable.body)).await?
+                Box::pin(self.send(&sendable.body, Instant::now())).await?
             }
             first => first?,
         };
-        answer::read(response, &self.grant.upstream.screen, self.max_response_bytes).await
+        let headed = response.body().began();
+        let (status, start) =
+            answer::read(response, &self.grant.upstream.screen, self.max_response_bytes).await?;
+        Ok((status, start, headed))
     }
 
     /// A mutation may have been done, whatever became of its answer.
@@ -100,10 +96,10 @@ impl Exchange {
         }
     }
 
-    async fn send(&self, body: &Bytes) -> Result<Response<outbound::Body>, Failure> {
-        let began = Instant::now();
-        let sent = self.client.send(self.grant.upstream.request(body.clone())).await;
-        self.seconds.record(began.elapsed());
+    async fn send(&self, body: &Bytes, now: Instant) -> Result<Response<outbound::Body>, Failure> {
+        let sent = self.client.send_at(self.grant.upstream.request(body.clone()), now).await;
+        let headed = sent.as_ref().map_or_else(|_| Instant::now(), |response| response.body().began());
+        self.seconds.record(headed.saturating_duration_since(now));
         let response = sent.map_err(|error| {
             let message = match error {
                 SendError::Connect(_) => "no connection to the upstream can be had",
@@ -157,7 +153,7 @@ impl Exchange {
                 return self.end(ending, Failure::answered(answer::too_large(self.max_response_bytes)));
             }
         }
-        self.pass.settle(Outcome::Answered);
+        self.pass.settle(Outcome::Answered, Instant::now());
         let last = passage.finish();
         if last.is_empty() {
             return ending.unheard();
@@ -169,15 +165,21 @@ impl Exchange {
     }
 
     fn end(&mut self, ending: Ending, failure: Failure) {
-        self.pass.settle(failure.outcome);
+        self.pass.settle(failure.outcome, Instant::now());
         ending.broken(failure.fault);
     }
 }
 
+/// One that is dropped before its answer has begun, and for which somebody has waited in vain, has met with silence.
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if self.overdue.as_ref().is_some_and(Overdue::noted) {
-            self.count_silence();
+        if self.answered {
+            return;
+        }
+        let now = Instant::now();
+        let in_vain = now >= self.deadline || self.overdue.as_ref().is_some_and(Overdue::noted);
+        if in_vain && now.saturating_duration_since(self.began) >= self.grant.upstream.fair_time() {
+            self.pass.settle(Outcome::Failed, now);
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use crate::{
     actors::{self, Panicked},
+    answer::Start,
     coalesce,
     config::{Config, Stage},
-    exchange::Exchange,
+    exchange::{Exchange, timed_out},
+    flights::Overdue,
     gate::{Gates, Pass, overloaded},
     grants::{Grant, Grants},
     outbound::{self, Client, ClientError, Dialer},
@@ -15,6 +17,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
+use http::StatusCode;
 use metrics::{Counter, Histogram};
 use model::{Fault, Fingerprint, Reason, Secret};
 use proto::{Answer, Call, Execute};
@@ -26,7 +29,10 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout_at,
+};
 
 /// Tells the actors of several executors in one process apart.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -66,10 +72,28 @@ pub(crate) struct Invocation {
     pub(crate) grant: Arc<Grant>,
     pub(crate) operation_name: Option<String>,
     pub(crate) variables: Bytes,
+    pub(crate) arrived: Instant,
     pub(crate) deadline: Instant,
     /// How long it may wait for its turn, if that is longer than others may.
     pub(crate) patience: Duration,
     pub(crate) request_id: String,
+}
+
+/// What a call is sent with, once it has its turn.
+pub(crate) struct Ready {
+    pub(crate) sendable: Sendable,
+    pub(crate) client: Client,
+    pub(crate) pass: Pass,
+    /// When it got that.
+    pub(crate) began: Instant,
+}
+
+/// An exchange whose answer has begun.
+pub(crate) struct Begun {
+    pub(crate) exchange: Exchange,
+    pub(crate) status: StatusCode,
+    pub(crate) start: Start,
+    pub(crate) ignored: Vec<String>,
 }
 
 /// Opens an executor.
@@ -141,8 +165,8 @@ impl Executor {
     }
 
     /// Finds a grant by its hash.
-    pub(crate) fn known(&self, hash: &Fingerprint) -> Option<Arc<Grant>> {
-        self.0.grants.known(hash)
+    pub(crate) fn known(&self, hash: &Fingerprint, now: Instant) -> Option<Arc<Grant>> {
+        self.0.grants.known(hash, now)
     }
 
     /// Verifies a grant.
@@ -167,7 +191,7 @@ impl Executor {
     }
 
     async fn run(&self, mut invocation: Invocation) -> Result<Answer, Fault> {
-        let limit = Instant::now() + invocation.grant.upstream.timeout;
+        let limit = invocation.arrived + invocation.grant.upstream.timeout;
         invocation.deadline = invocation.deadline.min(limit);
         let outcome = AssertUnwindSafe(self.stages(Arc::new(invocation)))
             .catch_unwind()
@@ -196,42 +220,54 @@ impl Executor {
         invocation: &Arc<Invocation>,
         slot: OwnedSemaphorePermit,
     ) -> Result<Answer, Fault> {
-        let (sendable, client, pass) = actors::portal::prepare(self, invocation).await?;
-        self.send(invocation, (sendable, client, pass), slot).await
+        self.send(invocation, actors::portal::prepare(self, invocation), slot).await
     }
 
-    /// Sends what has its turn.
+    /// Sends what gets `ready`, and passes the answer on.
     pub(crate) async fn send(
         &self,
         invocation: &Invocation,
-        (sendable, client, pass): (Sendable, Client, Pass),
+        ready: impl Future<Output = Result<Ready, Fault>>,
         slot: OwnedSemaphorePermit,
     ) -> Result<Answer, Fault> {
-        self.0.config.observe(Stage::Send, &invocation.request_id);
-        let mut exchange = self.exchange(invocation, client, pass, invocation.deadline);
-        let (status, start) = exchange.begin(&sendable).await?;
+        let begun = self.begin(invocation, ready, invocation.deadline, None).await?;
+        let Begun { exchange, status, start, ignored } = begun;
         let body = exchange.pass_on(start, slot);
-        Ok(Answer { status: status.as_u16(), ignored_variables: sendable.ignored, body })
+        Ok(Answer { status: status.as_u16(), ignored_variables: ignored, body })
     }
 
-    /// An exchange that begins now.
-    pub(crate) fn exchange(
+    /// Begins the exchange of what gets `ready`: both before `deadline`, which one timer watches over.
+    pub(crate) async fn begin(
         &self,
         invocation: &Invocation,
-        client: Client,
-        pass: Pass,
+        ready: impl Future<Output = Result<Ready, Fault>>,
         deadline: Instant,
-    ) -> Exchange {
+        overdue: Option<Overdue>,
+    ) -> Result<Begun, Fault> {
         let Shared { config, metrics, .. } = &*self.0;
-        Exchange {
-            client,
-            pass,
-            grant: Arc::clone(&invocation.grant),
-            deadline,
-            max_response_bytes: config.max_response_bytes,
-            seconds: metrics.upstream_seconds.clone(),
-            began: Instant::now(),
-            overdue: None,
+        let mut sent = false;
+        let begun = timeout_at(deadline.into(), async {
+            let Ready { sendable, client, pass, began } = ready.await?;
+            config.observe(Stage::Send, &invocation.request_id);
+            sent = true;
+            let mut exchange = Exchange {
+                client,
+                pass,
+                grant: Arc::clone(&invocation.grant),
+                deadline,
+                max_response_bytes: config.max_response_bytes,
+                seconds: metrics.upstream_seconds.clone(),
+                began,
+                answered: false,
+                overdue,
+            };
+            let (status, start) = exchange.begin(&sendable).await?;
+            Ok(Begun { exchange, status, start, ignored: sendable.ignored })
+        });
+        match begun.await {
+            Ok(begun) => begun,
+            Err(_) if sent => Err(timed_out()),
+            Err(_) => Err(late()),
         }
     }
 }
@@ -240,12 +276,14 @@ impl Execute for Executor {
     fn execute(&self, call: Call) -> BoxFuture<'static, Result<Answer, Fault>> {
         let executor = self.clone();
         Box::pin(async move {
-            let grant = match executor.known(&call.grant.hash) {
+            let arrived = Instant::now();
+            let grant = match executor.known(&call.grant.hash, arrived) {
                 Some(grant) => grant,
                 None => executor.verify(&call.grant.jwt)?,
             };
             let Call { operation_name, variables, deadline, patience, request_id, .. } = call;
-            let invocation = Invocation { grant, operation_name, variables, deadline, patience, request_id };
+            let invocation =
+                Invocation { grant, operation_name, variables, arrived, deadline, patience, request_id };
             executor.invoke(invocation).await
         })
     }
@@ -253,6 +291,11 @@ impl Execute for Executor {
 
 fn counter(outcome: &'static str) -> Counter {
     metrics::counter!("portals_executor_calls_total", "outcome" => outcome)
+}
+
+/// The time of a call is over before its turn came.
+pub(crate) fn late() -> Fault {
+    overloaded("the call's turn did not come in time")
 }
 
 /// The grant's hash is all that is known of it here, and here is nothing under that hash.

@@ -81,9 +81,9 @@ impl Gates {
 
 impl Gate {
     /// Lets a call through now, or not: `None` when every turn is taken.
-    pub(crate) fn try_enter(self: &Arc<Self>) -> Result<Option<Pass>, Fault> {
+    pub(crate) fn try_enter(self: &Arc<Self>, now: Instant) -> Result<Option<Pass>, Fault> {
         match Arc::clone(&self.turns).try_acquire_owned() {
-            Ok(turn) => self.pass(turn).map(Some),
+            Ok(turn) => self.pass(turn, now).map(Some),
             Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => Ok(None),
         }
     }
@@ -95,7 +95,7 @@ impl Gate {
         }
         let Ok(_place) = self.places.try_acquire() else { return Err(busy()) };
         match self.turn(patience).await {
-            Some(turn) => self.pass(turn),
+            Some(turn) => self.pass(turn, Instant::now()),
             None => {
                 *unpoisoned(&self.vain) = Some(time::Instant::now());
                 Err(busy())
@@ -106,7 +106,7 @@ impl Gate {
     /// Waits for a turn, no longer than `patience`, whoever else does.
     pub(crate) async fn wait(self: &Arc<Self>, patience: Duration) -> Result<Pass, Fault> {
         let turn = self.turn(patience).await.ok_or_else(busy)?;
-        self.pass(turn)
+        self.pass(turn, Instant::now())
     }
 
     async fn turn(&self, patience: Duration) -> Option<OwnedSemaphorePermit> {
@@ -125,8 +125,8 @@ impl Gate {
         unpoisoned(&self.breaker).allows_retry(Instant::now())
     }
 
-    fn pass(self: &Arc<Self>, turn: OwnedSemaphorePermit) -> Result<Pass, Fault> {
-        let attempt = unpoisoned(&self.breaker).enter(Instant::now()).map_err(|wait| {
+    fn pass(self: &Arc<Self>, turn: OwnedSemaphorePermit, now: Instant) -> Result<Pass, Fault> {
+        let attempt = unpoisoned(&self.breaker).enter(now).map_err(|wait| {
             let message = "the upstream has failed too often of late and is left alone for a moment";
             Fault::new(Reason::UpstreamCircuitOpen, message).retry_after(wait)
         })?;
@@ -149,9 +149,9 @@ impl Pass {
     }
 
     /// Says how the call went; what is said later is not heard.
-    pub(crate) fn settle(&mut self, outcome: Outcome) {
+    pub(crate) fn settle(&mut self, outcome: Outcome, now: Instant) {
         let Some(attempt) = self.attempt.take() else { return };
-        let change = unpoisoned(&self.gate.breaker).leave(&attempt, outcome, Instant::now());
+        let change = unpoisoned(&self.gate.breaker).leave(&attempt, outcome, now);
         match change {
             Change::None => {}
             Change::Opened => metrics::gauge!("portals_executor_circuits_open").increment(1.0),
@@ -162,7 +162,9 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        self.settle(Outcome::Abandoned);
+        if self.attempt.is_some() {
+            self.settle(Outcome::Abandoned, Instant::now());
+        }
     }
 }
 
@@ -202,8 +204,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_busy_upstream_is_waited_for_but_not_for_long() {
         let gate = Gates::new(1).gate(&key());
-        let pass = gate.try_enter().unwrap().unwrap();
-        assert!(gate.try_enter().unwrap().is_none());
+        let pass = gate.try_enter(Instant::now()).unwrap().unwrap();
+        assert!(gate.try_enter(Instant::now()).unwrap().is_none());
         let refused = gate.enter(PATIENCE).await.err().unwrap();
         assert_eq!(refused.reason(), Reason::Overloaded);
         drop(pass);
@@ -214,7 +216,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn where_one_has_waited_in_vain_the_next_is_refused_at_once() {
         let gate = Gates::new(1).gate(&key());
-        let _pass = gate.try_enter().unwrap().unwrap();
+        let _pass = gate.try_enter(Instant::now()).unwrap().unwrap();
         assert!(gate.enter(PATIENCE).await.is_err());
         for _ in 0..10 {
             time::sleep(QUIET / 2).await;
@@ -232,8 +234,8 @@ mod tests {
     async fn an_open_circuit_does_not_make_waiting_vain() {
         let gate = Gates::new(1).gate(&key());
         for _ in 0..100 {
-            let Ok(Some(mut pass)) = gate.try_enter() else { break };
-            pass.settle(Outcome::Failed);
+            let Ok(Some(mut pass)) = gate.try_enter(Instant::now()) else { break };
+            pass.settle(Outcome::Failed, Instant::now());
         }
         let turn = Arc::clone(&gate.turns).try_acquire_owned().unwrap();
         let mut waiting = Box::pin(gate.enter(PATIENCE));
@@ -246,7 +248,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_more_wait_than_have_a_turn() {
         let gate = Gates::new(2).gate(&key());
-        let passes = [gate.try_enter().unwrap().unwrap(), gate.try_enter().unwrap().unwrap()];
+        let passes = [
+            gate.try_enter(Instant::now()).unwrap().unwrap(),
+            gate.try_enter(Instant::now()).unwrap().unwrap(),
+        ];
         let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(gate.enter(PATIENCE))).collect();
         for call in &mut waiting {
             assert!(call.as_mut().now_or_never().is_none());

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use connect::Connector;
 use http::{HeaderValue, Request, Response, Uri, header};
 use http_body_util::Full;
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::{http1, http2};
 use hyper_util::{
     client::legacy::connect::Connection as _,
     rt::{TokioExecutor, TokioTimer},
@@ -19,7 +19,11 @@ use hyper_util::{
 use model::fault::Cause;
 use pool::{Connection, Http1, Pool};
 use rustls_pki_types::CertificateDer;
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tower::ServiceExt;
 
 pub use pool::Body;
@@ -178,15 +182,32 @@ impl Client {
     /// # Errors
     ///
     /// `SendError` when no head of an answer came.
-    pub async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Body>, SendError> {
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Body>, SendError> {
+        self.send_at(request, Instant::now()).await
+    }
+
+    /// Sends a request; `now` says which connections have been idle for too long.
+    pub(crate) async fn send_at(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        now: Instant,
+    ) -> Result<Response<Body>, SendError> {
         let Self(host) = self;
         loop {
-            let (connection, fresh) = match host.pool.take() {
+            let (mut connection, fresh) = match host.pool.take(now) {
                 Some(connection) => (connection, false),
                 None => (Box::pin(host.connect()).await?, true),
             };
-            match host.send_over(connection, request).await {
-                Ok(response) => return Ok(response),
+            host.address(&mut request, &connection);
+            let sent = match &mut connection {
+                Connection::Http1(http1) => http1.sender.try_send_request(request).await,
+                Connection::Http2(http2) => http2.try_send_request(request).await,
+            };
+            match sent {
+                Ok(response) => {
+                    let lease = connection.into_lease(&host.pool);
+                    return Ok(response.map(|incoming| Body::new(incoming, lease)));
+                }
                 Err(mut failed) => match failed.take_message() {
                     // It had closed before the request's first byte was written.
                     Some(unsent) if !fresh => request = unsent,
@@ -196,8 +217,6 @@ impl Client {
         }
     }
 }
-
-type Unsent = TrySendError<Request<Full<Bytes>>>;
 
 impl Host {
     async fn connect(&self) -> Result<Connection, SendError> {
@@ -216,30 +235,29 @@ impl Host {
         Ok(Connection::Http1(Http1 { sender, proxied: connected.is_proxied() }))
     }
 
-    async fn send_over(
-        &self,
-        connection: Connection,
-        mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<Body>, Unsent> {
+    /// Says where a request goes, as those at the other end of `connection` want to be told.
+    fn address(&self, request: &mut Request<Full<Bytes>>, connection: &Connection) {
         match connection {
-            Connection::Http2(mut sender) => {
+            Connection::Http2(_) => {
+                request.headers_mut().remove(header::HOST);
                 *request.uri_mut() = self.absolute(request.uri());
-                let response = sender.try_send_request(request).await?;
-                Ok(response.map(|incoming| Body::new(incoming, None)))
+                return;
             }
-            Connection::Http1(mut connection) => {
-                if connection.proxied {
-                    *request.uri_mut() = self.absolute(request.uri());
-                    if let Some(authorization) = &self.proxy_authorization {
-                        request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization.clone());
-                    }
-                } else if request.uri().authority().is_some() {
-                    *request.uri_mut() = relative(request.uri());
+            Connection::Http1(Http1 { proxied: true, .. }) => {
+                *request.uri_mut() = self.absolute(request.uri());
+                if let Some(authorization) = &self.proxy_authorization {
+                    request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization.clone());
                 }
-                request.headers_mut().insert(header::HOST, self.name.clone());
-                let response = connection.sender.try_send_request(request).await?;
-                Ok(response.map(|incoming| Body::new(incoming, Some((connection, Arc::clone(&self.pool))))))
             }
+            Connection::Http1(_) if request.uri().authority().is_some() => {
+                *request.uri_mut() = relative(request.uri());
+            }
+            Connection::Http1(_) => {}
+        }
+        // Whoever has it there already need not make room for it.
+        match request.headers_mut().get_mut(header::HOST) {
+            Some(name) => name.clone_from(&self.name),
+            None => drop(request.headers_mut().insert(header::HOST, self.name.clone())),
         }
     }
 

@@ -94,10 +94,11 @@ impl ExecutorService for Calls {
         &self,
         request: tonic::Request<ExecuteRequest>,
     ) -> Result<tonic::Response<ExecuteResponse>, Status> {
-        let deadline = Instant::now() + timeout(request.metadata()).unwrap_or(NO_DEADLINE);
+        let arrived = Instant::now();
+        let deadline = arrived + timeout(request.metadata()).unwrap_or(NO_DEADLINE);
         let request = request.into_inner();
         let request_id = request.request_id.clone();
-        self.call(request, deadline).await.map(tonic::Response::new).map_err(|fault| {
+        self.call(request, arrived, deadline).await.map(tonic::Response::new).map_err(|fault| {
             report(&fault, &request_id);
             write_status(&fault)
         })
@@ -105,11 +106,17 @@ impl ExecutorService for Calls {
 }
 
 impl Calls {
-    async fn call(&self, request: ExecuteRequest, deadline: Instant) -> Result<ExecuteResponse, Fault> {
+    async fn call(
+        &self,
+        request: ExecuteRequest,
+        arrived: Instant,
+        deadline: Instant,
+    ) -> Result<ExecuteResponse, Fault> {
         let ExecuteRequest { grant, operation_name, variables, request_id } = request;
         let grant = self.executor.verify(&Secret::new(grant))?;
+        let patience = Duration::ZERO;
         let invocation =
-            Invocation { grant, operation_name, variables, deadline, patience: Duration::ZERO, request_id };
+            Invocation { grant, operation_name, variables, arrived, deadline, patience, request_id };
         let Answer { status, ignored_variables, body } = self.executor.invoke(invocation).await?;
         let (body, ticket) = match gather(body).await? {
             Ok(whole) => (whole, Bytes::new()),

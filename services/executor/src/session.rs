@@ -174,8 +174,10 @@ async fn invoke(executor: &Executor, call: v1::Call) -> Result<v1::Answer, Fault
     let v1::Call {
         grant_hash, grant, operation_name, variables, timeout_ms, request_id, patience_ms, ..
     } = call;
-    let known =
-        <[u8; 32]>::try_from(&*grant_hash).ok().and_then(|hash| executor.known(&Fingerprint::from(hash)));
+    let arrived = Instant::now();
+    let known = <[u8; 32]>::try_from(&*grant_hash)
+        .ok()
+        .and_then(|hash| executor.known(&Fingerprint::from(hash), arrived));
     let grant = match (known, grant) {
         (Some(known), _) => known,
         (None, jwt) if jwt.is_empty() => return Err(grant_unknown()),
@@ -185,12 +187,12 @@ async fn invoke(executor: &Executor, call: v1::Call) -> Result<v1::Answer, Fault
         0 => NO_DEADLINE,
         limit => Duration::from_millis(limit.into()).min(NO_DEADLINE),
     };
-    let deadline = Instant::now() + limit;
     let invocation = Invocation {
         grant,
         operation_name,
         variables,
-        deadline,
+        arrived,
+        deadline: arrived + limit,
         patience: Duration::from_millis(patience_ms.into()),
         request_id,
     };

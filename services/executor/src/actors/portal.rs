@@ -5,17 +5,15 @@ use super::{Actors, Alive, Reply, Retire, ask, guarded, stop_when_idle, upstream
 use crate::{
     coalesce::{self, Fetched},
     config::{Config, Stage},
-    executor::{Executor, Invocation},
+    executor::{Executor, Invocation, Ready},
     flights::{Flights, Seat},
-    gate::Pass,
     grants::PortalKey,
-    outbound::Client,
     portal::{Portal, Sendable},
 };
 use actix::{Actor, ActorContext, Context, Handler, Message};
 use model::{Fault, Fingerprint, Reason, document::OperationKind};
 use proto::grant::UnreadableClaim;
-use std::{cell::RefCell, mem, sync::Arc, time::Instant};
+use std::{cell::RefCell, mem, sync::Arc};
 use tokio::sync::oneshot;
 
 thread_local! {
@@ -27,7 +25,7 @@ struct PortalActor {
     portal: Result<Portal, Arc<UnreadableClaim>>,
     flights: Flights<Fetched>,
     config: Arc<Config>,
-    used: Instant,
+    asked: u64,
     _alive: Alive,
 }
 
@@ -63,23 +61,18 @@ impl Message for Join {
 
 /// Has the portal's actor pick the operation and coerce the variables, and the upstream's actor let the call through;
 /// waits for its turn where all are taken.
-pub(crate) async fn prepare(
-    executor: &Executor,
-    invocation: &Arc<Invocation>,
-) -> Result<(Sendable, Client, Pass), Fault> {
-    let (sendable, client, turn) = ask(invocation.deadline, |reply| {
+pub(crate) async fn prepare(executor: &Executor, invocation: &Arc<Invocation>) -> Result<Ready, Fault> {
+    let (sendable, client, turn) = ask(|reply| {
         let message = Prepare { executor: executor.clone(), invocation: Arc::clone(invocation), reply };
         deliver(executor, invocation, message)
     })
     .await?;
-    let left = invocation.deadline.saturating_duration_since(Instant::now());
-    let pass = turn.taken(executor.config(), invocation.patience.min(left)).await?;
-    Ok((sendable, client, pass))
+    turn.taken(executor.config(), invocation, sendable, client).await
 }
 
 /// Has the portal's actor pick the operation and coerce the variables, and find those that ask the same.
 pub(crate) async fn join(executor: &Executor, invocation: &Arc<Invocation>) -> Result<Joined, Fault> {
-    ask(invocation.deadline, |reply| {
+    ask(|reply| {
         let message = Join { executor: executor.clone(), invocation: Arc::clone(invocation), reply };
         deliver(executor, invocation, message)
     })
@@ -100,7 +93,7 @@ where
                 portal: Portal::compile(grant.document.clone()).map_err(Arc::new),
                 flights: Flights::default(),
                 config,
-                used: Instant::now(),
+                asked: 0,
                 _alive: Alive::new("portal"),
             }
         })
@@ -143,7 +136,7 @@ impl Actor for PortalActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        stop_when_idle(context, self.config.idle_timeout, |actor: &Self| actor.used);
+        stop_when_idle(context, self.config.idle_timeout, |actor: &Self| actor.asked);
     }
 }
 
@@ -151,7 +144,7 @@ impl Handler<Prepare> for PortalActor {
     type Result = ();
 
     fn handle(&mut self, message: Prepare, context: &mut Self::Context) {
-        self.used = Instant::now();
+        self.asked += 1;
         let Prepare { executor, invocation, reply } = message;
         match guarded(context, || self.prepare(&invocation)) {
             Ok(sendable) => upstream::admit(&executor, invocation, sendable, reply),
@@ -165,7 +158,7 @@ impl Handler<Join> for PortalActor {
     type Result = ();
 
     fn handle(&mut self, message: Join, context: &mut Self::Context) {
-        self.used = Instant::now();
+        self.asked += 1;
         let Join { executor, invocation, reply } = message;
         // Whoever asked may have gone; a place that nobody takes is given back.
         drop(reply.send(guarded(context, || self.join(&executor, &invocation))));

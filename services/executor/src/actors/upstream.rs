@@ -4,18 +4,14 @@
 use super::{Actors, Alive, Reply, Retire, ask, guarded, stop_when_idle};
 use crate::{
     config::{Config, Stage},
-    executor::{Executor, Invocation},
+    executor::{Executor, Invocation, Ready},
     gate::{Gate, Pass, UpstreamKey},
     outbound::{Client, ClientError},
     portal::Sendable,
 };
 use actix::{Actor, ActorContext, Context, Handler, Message};
 use model::{Fault, Reason};
-use std::{
-    cell::RefCell,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{cell::RefCell, sync::Arc, time::Instant};
 
 thread_local! {
     static UPSTREAMS: RefCell<Actors<UpstreamKey, UpstreamActor>> = RefCell::default();
@@ -26,7 +22,7 @@ struct UpstreamActor {
     client: Result<Client, Arc<ClientError>>,
     gate: Arc<Gate>,
     config: Arc<Config>,
-    used: Instant,
+    asked: u64,
     _alive: Alive,
 }
 
@@ -59,7 +55,7 @@ pub(super) fn admit(executor: &Executor, invocation: Arc<Invocation>, sendable: 
                 client: executor.dialer().client(&grant.upstream.uri).map_err(Arc::new),
                 gate: executor.gates().gate(&grant.upstream.key),
                 config: Arc::clone(executor.config()),
-                used: Instant::now(),
+                asked: 0,
                 _alive: Alive::new("upstream"),
             }
         })
@@ -75,26 +71,33 @@ pub(crate) async fn admitted(
     executor: &Executor,
     invocation: &Arc<Invocation>,
     sendable: Sendable,
-    deadline: Instant,
-) -> Result<(Sendable, Client, Pass), Fault> {
-    let (sendable, client, turn) = ask(deadline, |reply| {
+) -> Result<Ready, Fault> {
+    let (sendable, client, turn) = ask(|reply| {
         admit(executor, Arc::clone(invocation), sendable.clone(), reply);
         Ok::<_, (Admit, Fault)>(())
     })
     .await?;
-    let left = deadline.saturating_duration_since(Instant::now());
-    let pass = turn.taken(executor.config(), invocation.patience.min(left)).await?;
-    Ok((sendable, client, pass))
+    turn.taken(executor.config(), invocation, sendable, client).await
 }
 
 impl Turn {
-    /// Waits for it as long as all may, or for `patience` where that is longer.
-    pub(super) async fn taken(self, config: &Config, patience: Duration) -> Result<Pass, Fault> {
-        match self {
-            Self::Now(pass) => Ok(pass),
-            Self::Later(gate) if patience > config.queue_timeout => gate.wait(patience).await,
-            Self::Later(gate) => gate.enter(config.queue_timeout).await,
-        }
+    /// Waits for it as long as all may, or for the call's patience where that is longer.
+    pub(super) async fn taken(
+        self,
+        config: &Config,
+        invocation: &Invocation,
+        sendable: Sendable,
+        client: Client,
+    ) -> Result<Ready, Fault> {
+        let patience = invocation.patience;
+        let (pass, began) = match self {
+            Self::Now(pass) => (pass, invocation.arrived),
+            Self::Later(gate) if patience > config.queue_timeout => {
+                (Box::pin(gate.wait(patience)).await?, Instant::now())
+            }
+            Self::Later(gate) => (Box::pin(gate.enter(config.queue_timeout)).await?, Instant::now()),
+        };
+        Ok(Ready { sendable, client, pass, began })
     }
 }
 
@@ -105,7 +108,10 @@ impl UpstreamActor {
             Fault::new(Reason::UpstreamUnreachable, "the upstream's URL cannot be called")
                 .because(Arc::clone(error))
         })?;
-        let turn = self.gate.try_enter()?.map_or_else(|| Turn::Later(Arc::clone(&self.gate)), Turn::Now);
+        let turn = self
+            .gate
+            .try_enter(invocation.arrived)?
+            .map_or_else(|| Turn::Later(Arc::clone(&self.gate)), Turn::Now);
         Ok((client.clone(), turn))
     }
 }
@@ -114,7 +120,7 @@ impl Actor for UpstreamActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        stop_when_idle(context, self.config.idle_timeout * 2, |actor: &Self| actor.used);
+        stop_when_idle(context, self.config.idle_timeout * 2, |actor: &Self| actor.asked);
     }
 }
 
@@ -122,7 +128,7 @@ impl Handler<Admit> for UpstreamActor {
     type Result = ();
 
     fn handle(&mut self, Admit { invocation, sendable, reply }: Admit, context: &mut Self::Context) {
-        self.used = Instant::now();
+        self.asked += 1;
         let admitted = guarded(context, || self.admit(&invocation));
         // Whoever asked may have gone; a turn that nobody takes is given back.
         drop(reply.send(admitted.map(|(client, turn)| (sendable, client, turn))));

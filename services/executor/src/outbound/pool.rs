@@ -49,7 +49,21 @@ pub(super) struct Http1 {
 /// The body of an answer. Once it has been read to its end, its connection is free again; dropped before, it ends it.
 pub struct Body {
     incoming: Incoming,
-    lease: Option<(Http1, Arc<Pool>)>,
+    lease: Option<Lease>,
+    began: Instant,
+}
+
+/// A connection that is a body's until that has been read, and where it goes then.
+pub(super) struct Lease(Http1, Arc<Pool>);
+
+impl Connection {
+    /// What a body holds of it until it has been read.
+    pub(super) fn into_lease(self, pool: &Arc<Pool>) -> Option<Lease> {
+        match self {
+            Self::Http1(connection) => Some(Lease(connection, Arc::clone(pool))),
+            Self::Http2(_) => None,
+        }
+    }
 }
 
 impl Pool {
@@ -58,13 +72,13 @@ impl Pool {
     }
 
     /// A connection that takes a request now.
-    pub(super) fn take(&self) -> Option<Connection> {
+    pub(super) fn take(&self, now: Instant) -> Option<Connection> {
         let mut connections = self.lock();
         connections.shared.take_if(|shared| shared.is_closed());
         if let Some(shared) = &connections.shared {
             return Some(Connection::Http2(shared.clone()));
         }
-        let limit = Instant::now().checked_sub(IDLE);
+        let limit = now.checked_sub(IDLE);
         while connections.free.front().is_some_and(|(_, since)| limit.is_some_and(|limit| *since < limit)) {
             connections.free.pop_front();
         }
@@ -89,10 +103,10 @@ impl Pool {
         self.lock().shared = Some(connection);
     }
 
-    fn give_back(&self, connection: Http1) {
+    fn give_back(&self, connection: Http1, since: Instant) {
         let mut connections = self.lock();
         if connections.free.len() < self.most && !connection.sender.is_closed() {
-            connections.free.push_back((connection, Instant::now()));
+            connections.free.push_back((connection, since));
         }
     }
 
@@ -103,17 +117,25 @@ impl Pool {
 }
 
 impl Body {
-    pub(super) fn new(incoming: Incoming, lease: Option<(Http1, Arc<Pool>)>) -> Self {
-        let mut body = Self { incoming, lease };
+    /// The body of an answer whose head has just come.
+    pub(super) fn new(incoming: Incoming, lease: Option<Lease>) -> Self {
+        let mut body = Self { incoming, lease, began: Instant::now() };
         if body.incoming.is_end_stream() {
             body.ended();
         }
         body
     }
 
+    /// When the head of the answer had come.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+
     fn ended(&mut self) {
-        if let Some((connection, pool)) = self.lease.take() {
-            pool.give_back(connection);
+        if let Some(Lease(connection, pool)) = self.lease.take() {
+            // Idle since the head and not since the end: few answers take so long that it matters, and those cost a
+            // connection.
+            pool.give_back(connection, self.began);
         }
     }
 }
