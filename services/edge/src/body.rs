@@ -6,8 +6,8 @@ use http::{HeaderMap, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use model::{Fault, Reason, fault::Cause};
-use std::time::Duration;
-use tokio::time::{self, Instant};
+use std::time::{Duration, Instant};
+use tokio::time;
 
 /// How much of a refused request is read away, and for how long: any body that could have been right, whatever it is
 /// refused for, and one that is too large as far as many clients send it before they read.
@@ -19,7 +19,7 @@ const DISCARD_TIME: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) bytes: usize,
-    pub(crate) time: Duration,
+    pub(crate) until: Instant,
 }
 
 /// Reads a body to its end.
@@ -35,7 +35,7 @@ where
     if declared > u64::try_from(limits.bytes).unwrap_or(u64::MAX) {
         return Err(too_large(limits));
     }
-    let limit = Instant::now() + limits.time;
+    let limit = limits.until.into();
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {

@@ -73,6 +73,12 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Bearer, Refusal> {
     let Some(field) = fields.next() else {
         return Err(Refusal::new(unauthenticated(), Headers::NoToken));
     };
+    let another = fields.next();
+    // As most write it. Two tokens would leave open which of them counts.
+    let usual = field.as_bytes().strip_prefix(b"Bearer ").and_then(|token| str::from_utf8(token).ok());
+    if let (Some(Ok(bearer)), None) = (usual.map(Bearer::parse), another) {
+        return Ok(bearer);
+    }
     // Bytes that are no text make a token that is none.
     let (scheme, token) = match field.to_str().unwrap_or("bearer ?\u{7f}").trim().split_once(' ') {
         Some((scheme, token)) => (scheme, token.trim_start()),
@@ -81,9 +87,8 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Bearer, Refusal> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Refusal::new(unauthenticated(), Headers::NoToken));
     }
-    // Two tokens would leave open which of them counts.
     match Bearer::parse(token) {
-        Ok(bearer) if fields.next().is_none() => Ok(bearer),
+        Ok(bearer) if another.is_none() => Ok(bearer),
         _ => Err(unauthenticated().into()),
     }
 }

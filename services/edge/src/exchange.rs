@@ -32,7 +32,11 @@ use proto::{
     time::Timestamp,
 };
 use serde::Serialize;
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::time;
 use tonic::Status;
 
@@ -149,7 +153,7 @@ async fn read<B>(edge: &Inner, parts: &Parts, body: &mut B) -> Result<Parameters
 where
     B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
 {
-    let limits = Limits { bytes: BODY_BYTES, time: edge.config.body_timeout };
+    let limits = Limits { bytes: BODY_BYTES, until: Instant::now() + edge.config.body_timeout };
     let read = match media::body_type(&parts.headers) {
         media::BodyType::Json => Parameters::of_json,
         media::BodyType::Form => Parameters::of_form,

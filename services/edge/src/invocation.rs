@@ -2,7 +2,7 @@
 
 use crate::{
     answer::{self, Headers, Refusal},
-    authorization::{Authorization, Key, PortalName},
+    authorization::{Authorization, PortalName, ask::Authorized},
     body::{self, Limits},
     client::{self, Connection},
     media,
@@ -46,6 +46,7 @@ struct Caller<'a> {
     connection: &'a Connection,
     name: PortalName,
     parts: Parts,
+    arrived: Instant,
 }
 
 /// Runs one invocation, whose caller wants to read `media_type`.
@@ -55,13 +56,14 @@ pub(crate) async fn invoke<B>(
     connection: &Connection,
     name: PortalName,
     request: Request<B>,
+    arrived: Instant,
     media_type: HeaderValue,
 ) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
 {
     let (parts, mut body) = request.into_parts();
-    let caller = Caller { edge, id, connection, name, parts };
+    let caller = Caller { edge, id, connection, name, parts, arrived };
     // Nothing before the caller is known; nothing in it for whom nothing limits.
     let mut rated = None;
     let mut response = match caller.run(&mut body, &mut rated).await {
@@ -87,13 +89,13 @@ impl Caller<'_> {
     where
         B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
     {
-        let Self { edge, id, name, parts, .. } = self;
-        let arrived = Instant::now();
+        let &Self { edge, id, ref name, ref parts, arrived, .. } = self;
         let bearer = client::bearer(&parts.headers)?;
-        let (key, authorization) = edge.authorizer.authorize(name, &bearer).await?;
-        let (rates, now) = (&authorization.rates, Instant::now());
+        let authorized = edge.authorizer.authorize(name, &bearer, arrived).await?;
+        let (authorization, now) = (&authorized.authorization, authorized.at);
+        let rates = &authorization.rates;
         *rated = Some(rates.peek(now));
-        self.let_in(&authorization)?;
+        self.let_in(authorization)?;
         match rates.count(now) {
             Ok(standing) => *rated = Some(standing),
             Err((fault, standing)) => {
@@ -103,7 +105,7 @@ impl Caller<'_> {
         }
         let patience = self.connection.patience();
         let permit = self.room(patience).await?;
-        let variables = self.read_variables(body).await?;
+        let variables = self.read_variables(body, now).await?;
         let operation_name = operation_name(parts.uri.query())?;
         let call = |grant: &Arc<SignedGrant>, timeout: Duration| Call {
             grant: Arc::clone(grant),
@@ -114,7 +116,7 @@ impl Caller<'_> {
             patience: if patience.is_zero() { patience } else { patience.saturating_sub(arrived.elapsed()) },
             request_id: id.as_str().to_owned(),
         };
-        let answer = execute(edge, name, &bearer, (key, authorization), call).await?;
+        let answer = execute(edge, name, &bearer, authorized, call).await?;
         Ok(Answered { answer, permit })
     }
 
@@ -157,12 +159,12 @@ impl Caller<'_> {
         Ok(())
     }
 
-    async fn read_variables<B>(&self, body: &mut B) -> Result<Bytes, Refusal>
+    async fn read_variables<B>(&self, body: &mut B, now: Instant) -> Result<Bytes, Refusal>
     where
         B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
     {
         let config = &self.edge.config;
-        let limits = Limits { bytes: config.max_body_bytes, time: config.body_timeout };
+        let limits = Limits { bytes: config.max_body_bytes, until: now + config.body_timeout };
         match media::body_type(&self.parts.headers) {
             media::BodyType::Json => body::read(body, limits).await,
             media::BodyType::Form | media::BodyType::Other => Err(body::unsupported()),
@@ -195,13 +197,13 @@ async fn execute(
     edge: &Inner,
     name: &PortalName,
     bearer: &Bearer,
-    (key, mut authorization): (Key, Arc<Authorization>),
+    Authorized { key, mut authorization, .. }: Authorized,
     call: impl Fn(&Arc<SignedGrant>, Duration) -> Call,
 ) -> Result<Answer, Fault> {
     let grants = &edge.authorizer.grants;
     // While the body came in, the token may have been revoked.
     if !grants.hold(&authorization, Instant::now()) {
-        (_, authorization) = edge.authorizer.authorize(name, bearer).await?;
+        authorization = edge.authorizer.authorize(name, bearer, Instant::now()).await?.authorization;
     }
     if authorization.counts_uses {
         // Boxed, for it is rare.
@@ -212,8 +214,8 @@ async fn execute(
         Err(fault) if fault.reason() == Reason::GrantInvalid => {
             // Nothing was run: the executor's clock or key is ahead of what is kept here.
             grants.forget(&key);
-            let (_, authorization) = edge.authorizer.authorize(name, bearer).await?;
-            edge.executor.execute(call(&authorization)).await
+            let anew = edge.authorizer.authorize(name, bearer, Instant::now()).await?;
+            edge.executor.execute(call(&anew.authorization)).await
         }
         outcome => outcome,
     }
@@ -231,7 +233,7 @@ async fn execute_counted(
     let grant = edge.authorizer.spend_use(name, bearer).await?;
     if !edge.authorizer.grants.hold(authorization, Instant::now()) {
         // While it was spent, the portal may have been changed or the lease have run out.
-        edge.authorizer.authorize(name, bearer).await?;
+        edge.authorizer.authorize(name, bearer, Instant::now()).await?;
     }
     edge.executor.execute(call(&grant, authorization.timeout)).await
 }

@@ -63,7 +63,7 @@ use route::Noun;
 use serde::Serialize;
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{sync::OwnedSemaphorePermit, time};
 use tonic::{Status, metadata::AsciiMetadataValue};
@@ -357,7 +357,7 @@ impl Asked {
 
     /// Reads the body, of at most so many bytes.
     async fn body(&self, bytes: usize) -> Result<Properties, Refused> {
-        let limits = Limits { bytes, time: self.edge.config.body_timeout };
+        let limits = Limits { bytes, until: Instant::now() + self.edge.config.body_timeout };
         let body_type = media::body_type(&self.headers);
         if matches!(body_type, media::BodyType::Form | media::BodyType::Other) {
             return Err(body::unsupported().into());

@@ -119,7 +119,7 @@ impl Service {
         } else if sign_in::is(request.uri().path()) {
             Box::pin(self.sign_in(&id, connection.peer(), request)).await
         } else {
-            let response = not_rest(&self.edge, &id, connection, request).await;
+            let response = not_rest(&self.edge, &id, connection, request, started).await;
             return self.finish(started, id, response);
         };
         if let Some(Failure(fault)) = response.extensions_mut().remove() {
@@ -217,6 +217,7 @@ async fn not_rest<B>(
     id: &RequestId,
     connection: &Connection,
     mut request: Request<B>,
+    arrived: Instant,
 ) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
@@ -228,7 +229,7 @@ where
         Some(name) if request.method() == Method::POST => {
             let wanted = media::answer_type(request.headers());
             // A panic is this call's failure and nobody else's on the connection.
-            let run = invocation::invoke(edge, id, connection, name, request, wanted.clone());
+            let run = invocation::invoke(edge, id, connection, name, request, arrived, wanted.clone());
             return AssertUnwindSafe(run)
                 .catch_unwind()
                 .await

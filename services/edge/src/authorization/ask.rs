@@ -44,6 +44,15 @@ pub(crate) struct Authorizer {
     metrics: Arc<Metrics>,
 }
 
+/// The registry's word that a call may be made.
+pub(crate) struct Authorized {
+    /// Under what it is kept.
+    pub(crate) key: Key,
+    pub(crate) authorization: Arc<Authorization>,
+    /// When it was there: when the call arrived, where nobody had to be asked.
+    pub(crate) at: Instant,
+}
+
 /// How a question was answered.
 #[derive(Clone, Debug)]
 enum Verdict {
@@ -68,7 +77,7 @@ impl Authorizer {
         Self { grants, counters: Counters::new(base), registry, questions: Mutex::default(), metrics }
     }
 
-    /// Says whether `bearer` may call the portal.
+    /// Says whether `bearer` may call the portal; `arrived` is now.
     ///
     /// # Errors
     ///
@@ -77,19 +86,20 @@ impl Authorizer {
         self: &Arc<Self>,
         name: &PortalName,
         bearer: &Bearer,
-    ) -> Result<(Key, Arc<Authorization>), Fault> {
+        arrived: Instant,
+    ) -> Result<Authorized, Fault> {
         let key = Key::of(name, bearer);
-        let arrived = Instant::now();
+        let authorized = |authorization, at| Ok(Authorized { key, authorization, at });
         match self.grants.look_up(&key, arrived) {
             Lookup::Use(authorization) => {
                 self.metrics.grant_hit();
-                return Ok((key, authorization));
+                return authorized(authorization, arrived);
             }
             Lookup::UseAndAsk(authorization) => {
                 self.metrics.grant_hit();
                 // What is in hand is good enough, so too many questions at once are no reason to fail.
                 let _ = self.question(key, name, bearer);
-                return Ok((key, authorization));
+                return authorized(authorization, arrived);
             }
             Lookup::Refused(reason) => return Err(refusal(reason)),
             Lookup::Ask if !bearer.is(BearerKind::PortalToken) => {
@@ -102,9 +112,9 @@ impl Authorizer {
             match self.answer(key, name, bearer).await? {
                 Verdict::Granted(authorization) => {
                     // Asked before this call came, an answer may be older than a change that the call must see.
-                    let fresh = authorization.asked >= arrived;
-                    if fresh || self.grants.hold(&authorization, Instant::now()) {
-                        return Ok((key, authorization));
+                    let (fresh, now) = (authorization.asked >= arrived, Instant::now());
+                    if fresh || self.grants.hold(&authorization, now) {
+                        return authorized(authorization, now);
                     }
                 }
                 Verdict::Refused(reason) => return Err(refusal(reason)),
@@ -112,8 +122,9 @@ impl Authorizer {
                     return Err(fault.told());
                 }
                 Verdict::Failed(cause) => {
-                    let kept = self.grants.fallback(&key, Instant::now());
-                    return kept.map(|kept| (key, kept)).ok_or_else(|| unavailable(cause));
+                    let now = Instant::now();
+                    let kept = self.grants.fallback(&key, now).ok_or_else(|| unavailable(cause))?;
+                    return authorized(kept, now);
                 }
             }
         }
