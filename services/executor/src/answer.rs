@@ -31,8 +31,15 @@ pub(crate) struct Failure {
 pub(crate) enum Start {
     /// All of it, checked.
     Whole(Bytes),
-    /// The first part, checked as far as it goes, and the rest.
-    Long(Bytes, Decoded),
+    /// Longer than what is checked whole.
+    Long(Box<Long>),
+}
+
+/// A long body.
+pub(crate) struct Long {
+    /// The first part, checked as far as it goes.
+    pub(crate) first: Bytes,
+    pub(crate) rest: Decoded,
 }
 
 impl Failure {
@@ -75,7 +82,7 @@ pub(crate) async fn read(
     let start = read_start(Decoded::new(body, coding), limit, room).await?;
     let (bytes, complete) = match &start {
         Start::Whole(bytes) => (bytes, true),
-        Start::Long(bytes, _) => (bytes, false),
+        Start::Long(long) => (&long.first, false),
     };
     screen.check(bytes).map_err(|echoed| Failure::answered(echo(echoed)))?;
     // JSON may begin with any amount of space, but what has no head yet cannot be judged by its head.
@@ -121,7 +128,7 @@ async fn read_start(mut body: Decoded, limit: u64, room: usize) -> Result<Start,
             return Err(Failure::answered(too_large(limit)));
         }
         if read.len() > WHOLE_BYTES {
-            return Ok(Start::Long(read.into_bytes(), body));
+            return Ok(Start::Long(Box::new(Long { first: read.into_bytes(), rest: body })));
         }
         match body.chunk().await.map_err(read_failure)? {
             None => return Ok(Start::Whole(read.into_bytes())),

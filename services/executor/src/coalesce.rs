@@ -5,8 +5,7 @@
 
 use crate::{
     actors::{self, Panicked, portal::Joined},
-    answer::Start,
-    decode::Decoded,
+    answer::{Long, Start},
     exchange::{Exchange, timed_out},
     executor::{Begun, Executor, Invocation, late},
     flights::{Overdue, Seat},
@@ -33,14 +32,13 @@ pub(crate) type Fetched = Result<(StatusCode, Share), Fault>;
 pub(crate) enum Share {
     Whole(Bytes),
     /// Only one call can pass on what is not kept.
-    Long(Arc<Mutex<Option<Box<Long>>>>),
+    Long(Arc<Mutex<Option<Unread>>>),
 }
 
 /// A long answer that nobody passes on yet.
-pub(crate) struct Long {
-    exchange: Exchange,
-    first: Bytes,
-    rest: Decoded,
+pub(crate) struct Unread {
+    exchange: Box<Exchange>,
+    long: Box<Long>,
 }
 
 /// Runs a call whose portal coalesces.
@@ -55,8 +53,7 @@ pub(crate) fn run(
         let (ignored, seat) = match joined {
             Joined::Shared { ignored, seat } => (ignored, seat),
             Joined::Alone(sendable) => {
-                let ready = actors::upstream::admitted(&executor, &invocation, sendable);
-                return executor.send(&invocation, ready, slot).await;
+                return executor.alone(&invocation, Some(sendable), slot).await;
             }
         };
         let leads = seat.leads;
@@ -68,13 +65,13 @@ pub(crate) fn run(
             Ok((status, Share::Long(long))) => {
                 let taken = unpoisoned(&long).take();
                 match taken {
-                    Some(long) => Ok(answer(status, ignored, long.pass_on(invocation.deadline, slot))),
-                    None => executor.alone(&invocation, slot).await,
+                    Some(unread) => Ok(answer(status, ignored, unread.pass_on(invocation.deadline, slot))),
+                    None => executor.alone(&invocation, None, slot).await,
                 }
             }
             Err(fault) if leads || is_answer_for_all(fault.reason()) => Err(fault),
             Err(fault) if fault.reason() == Reason::UpstreamTimeout && !has_time(&invocation) => Err(fault),
-            Err(_) => executor.alone(&invocation, slot).await,
+            Err(_) => executor.alone(&invocation, None, slot).await,
         }
     })
 }
@@ -88,14 +85,11 @@ pub(crate) fn fetch(
 ) -> BoxFuture<'static, Fetched> {
     let fetch = async move {
         let deadline = Instant::now() + invocation.grant.upstream.timeout;
-        let ready = actors::upstream::admitted(&executor, &invocation, sendable);
-        let begun = executor.begin(&invocation, ready, deadline, Some(overdue)).await?;
+        let begun = executor.begin(&invocation, Some(sendable), deadline, Some(overdue)).await?;
         let Begun { exchange, status, start, .. } = begun;
         let share = match start {
             Start::Whole(bytes) => Share::Whole(bytes),
-            Start::Long(first, rest) => {
-                Share::Long(Arc::new(Mutex::new(Some(Box::new(Long { exchange, first, rest })))))
-            }
+            Start::Long(long) => Share::Long(Arc::new(Mutex::new(Some(Unread { exchange, long })))),
         };
         Ok((status, share))
     };
@@ -116,11 +110,11 @@ async fn waited(seat: Seat<Fetched>, deadline: Instant) -> Result<Fetched, Fault
     })
 }
 
-impl Long {
+impl Unread {
     fn pass_on(self, deadline: Instant, slot: OwnedSemaphorePermit) -> Body {
-        let Self { mut exchange, first, rest } = self;
+        let Self { mut exchange, long } = self;
         exchange.deadline = deadline;
-        exchange.pass_on(Start::Long(first, rest), slot)
+        exchange.pass_on(long, slot)
     }
 }
 

@@ -2,9 +2,8 @@
 //! is decided elsewhere.
 
 use crate::{
-    answer::{self, Failure, Start},
+    answer::{self, Failure, Long, Start},
     breaker::Outcome,
-    decode::Decoded,
     flights::Overdue,
     gate::Pass,
     grants::Grant,
@@ -64,15 +63,6 @@ impl Exchange {
         }
     }
 
-    /// The body that begins so. The slot, one of the calls that this process takes on, is held until its last byte is
-    /// passed on.
-    pub(crate) fn pass_on(self, start: Start, slot: OwnedSemaphorePermit) -> Body {
-        match start {
-            Start::Whole(bytes) => Body::Whole(bytes),
-            Start::Long(first, rest) => self.stream(first, rest, slot),
-        }
-    }
-
     /// The answer as far as [`answer::read`] reads it, and when its head had come.
     async fn converse(&self, sendable: &Sendable) -> Result<(StatusCode, Start, Instant), Failure> {
         let response = match self.send(&sendable.body, self.began).await {
@@ -112,18 +102,20 @@ impl Exchange {
         Ok(response)
     }
 
-    /// Passes a long answer on as its reader takes it.
-    fn stream(self, first: Bytes, rest: Decoded, slot: OwnedSemaphorePermit) -> Body {
+    /// Passes a long answer on as its reader takes it. The slot, one of the calls that this process takes on, is held
+    /// until its last byte is passed on.
+    pub(crate) fn pass_on(self: Box<Self>, long: Box<Long>, slot: OwnedSemaphorePermit) -> Body {
         let (sender, receiver) = mpsc::channel(STREAM_CHUNKS);
         let ending = Ending::new(&sender);
         tokio::spawn(async move {
-            self.pump(first, rest, sender, ending).await;
+            self.pump(*long, sender, ending).await;
             drop(slot);
         });
         Body::Stream(receiver)
     }
 
-    async fn pump(mut self, first: Bytes, mut rest: Decoded, sender: Sender, ending: Ending) {
+    async fn pump(mut self: Box<Self>, long: Long, sender: Sender, ending: Ending) {
+        let Long { first, mut rest } = long;
         let mut passage = self.grant.upstream.screen.passage();
         let mut passed = first.len();
         let mut next = Some(first);

@@ -20,7 +20,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use http::StatusCode;
 use metrics::{Counter, Histogram};
 use model::{Fault, Fingerprint, Reason, Secret};
-use proto::{Answer, Call, Execute};
+use proto::{Answer, Body, Call, Execute};
 use std::{
     panic::AssertUnwindSafe,
     sync::{
@@ -90,7 +90,7 @@ pub(crate) struct Ready {
 
 /// An exchange whose answer has begun.
 pub(crate) struct Begun {
-    pub(crate) exchange: Exchange,
+    pub(crate) exchange: Box<Exchange>,
     pub(crate) status: StatusCode,
     pub(crate) start: Start,
     pub(crate) ignored: Vec<String>,
@@ -211,46 +211,44 @@ impl Executor {
         if invocation.grant.coalesces.is_some() {
             return coalesce::run(self.clone(), invocation, slot).await;
         }
-        self.alone(&invocation, slot).await
+        self.alone(&invocation, None, slot).await
     }
 
-    /// Runs a call by itself.
+    /// Runs a call by itself; what was prepared already goes as it is.
     pub(crate) async fn alone(
         &self,
         invocation: &Arc<Invocation>,
+        prepared: Option<Sendable>,
         slot: OwnedSemaphorePermit,
     ) -> Result<Answer, Fault> {
-        self.send(invocation, actors::portal::prepare(self, invocation), slot).await
-    }
-
-    /// Sends what gets `ready`, and passes the answer on.
-    pub(crate) async fn send(
-        &self,
-        invocation: &Invocation,
-        ready: impl Future<Output = Result<Ready, Fault>>,
-        slot: OwnedSemaphorePermit,
-    ) -> Result<Answer, Fault> {
-        let begun = self.begin(invocation, ready, invocation.deadline, None).await?;
+        let begun = self.begin(invocation, prepared, invocation.deadline, None).await?;
         let Begun { exchange, status, start, ignored } = begun;
-        let body = exchange.pass_on(start, slot);
+        let body = match start {
+            Start::Whole(bytes) => Body::Whole(bytes),
+            Start::Long(long) => exchange.pass_on(long, slot),
+        };
         Ok(Answer { status: status.as_u16(), ignored_variables: ignored, body })
     }
 
-    /// Begins the exchange of what gets `ready`: both before `deadline`, which one timer watches over.
+    /// Gets a call ready and begins its exchange: both before `deadline`, which one timer watches over.
     pub(crate) async fn begin(
         &self,
-        invocation: &Invocation,
-        ready: impl Future<Output = Result<Ready, Fault>>,
+        invocation: &Arc<Invocation>,
+        prepared: Option<Sendable>,
         deadline: Instant,
         overdue: Option<Overdue>,
     ) -> Result<Begun, Fault> {
-        let Shared { config, metrics, .. } = &*self.0;
         let mut sent = false;
         let begun = timeout_at(deadline.into(), async {
-            let Ready { sendable, client, pass, began } = ready.await?;
+            let Ready { sendable, client, pass, began } = match prepared {
+                None => actors::portal::prepare(self, invocation).await?,
+                Some(sendable) => actors::upstream::admitted(self, invocation, sendable).await?,
+            };
+            let Shared { config, metrics, .. } = &*self.0;
             config.observe(Stage::Send, &invocation.request_id);
             sent = true;
-            let mut exchange = Exchange {
+            // Boxed, for it is moved more than once from here on.
+            let mut exchange = Box::new(Exchange {
                 client,
                 pass,
                 grant: Arc::clone(&invocation.grant),
@@ -260,7 +258,7 @@ impl Executor {
                 began,
                 answered: false,
                 overdue,
-            };
+            });
             let (status, start) = exchange.begin(&sendable).await?;
             Ok(Begun { exchange, status, start, ignored: sendable.ignored })
         });
