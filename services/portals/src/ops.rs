@@ -1,20 +1,18 @@
 //! The operations address: does the process live, can it serve, what has it counted.
 
+mod recorder;
+
 use crate::{exit::Failure, host::Shutdown};
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use futures_util::future::BoxFuture;
 use http::header;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{sync::Arc, time::Duration};
-use tokio::time::{self, MissedTickBehavior};
+use tokio::time;
+
+pub(crate) use recorder::Metrics;
 
 /// How long a room may take to say how it is.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often counted values are put in order.
-const UPKEEP: Duration = Duration::from_secs(5);
-/// Bounds of histograms of seconds.
-const SECONDS: [f64; 14] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
 /// Asks a room whether it can serve, and what is to be said of it all the same; the reason if not.
 pub(crate) type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<Option<String>, String>> + Send + Sync>;
@@ -49,27 +47,8 @@ impl Readiness {
     }
 }
 
-/// Begins to count: everything that the rooms count is shown at `/metrics`.
-pub(crate) fn metrics() -> Result<PrometheusHandle, Failure> {
-    let cannot = |error| Failure::internal(format!("starting the metrics: {error}"));
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
-        .and_then(PrometheusBuilder::install_recorder)
-        .map_err(cannot)
-}
-
-/// Puts counted values in order, for ever.
-pub(crate) async fn upkeep(metrics: PrometheusHandle) {
-    let mut each = time::interval(UPKEEP);
-    each.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        each.tick().await;
-        metrics.run_upkeep();
-    }
-}
-
 /// `/healthz`, `/readyz` and `/metrics`.
-pub(crate) fn router(readiness: Readiness, metrics: PrometheusHandle) -> Router {
+pub(crate) fn router(readiness: Readiness, metrics: Metrics) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz).with_state(readiness))
@@ -86,7 +65,7 @@ async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
     }
 }
 
-async fn render(State(metrics): State<PrometheusHandle>) -> impl IntoResponse {
+async fn render(State(metrics): State<Metrics>) -> impl IntoResponse {
     #[cfg(feature = "count-allocations")]
     count_allocations();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())

@@ -22,7 +22,6 @@ use crate::{
     logging,
     ops::{self, Check, Readiness},
 };
-use metrics_exporter_prometheus::PrometheusHandle;
 use std::{sync::Arc, time::Duration};
 use tokio::time;
 
@@ -38,7 +37,7 @@ pub(crate) struct Process {
     threads: usize,
     drain: Duration,
     ops: Bound,
-    metrics: PrometheusHandle,
+    metrics: ops::Metrics,
     connections: Connections,
     trigger: Trigger,
     /// Begins with the first signal.
@@ -74,8 +73,7 @@ impl Process {
     /// Takes signals and binds the operations address.
     fn start(options: &serve::Process) -> Result<Self, Failure> {
         // First: what a room counts before there is somebody to count is lost.
-        let metrics = ops::metrics()?;
-        tokio::spawn(ops::upkeep(metrics.clone()));
+        let metrics = ops::Metrics::begin()?;
         let (trigger, shutdown) = Trigger::new();
         let signals =
             Signals::take().map_err(|error| Failure::system(format!("listening for signals: {error}")))?;
