@@ -44,7 +44,7 @@ impl Passage {
     /// Takes a piece, and gives what can be passed on.
     pub(crate) fn push(&mut self, piece: Bytes) -> Result<Bytes, Echoed> {
         let Some(finder) = &self.screen.0 else { return Ok(piece) };
-        let mut joined = if self.held.is_empty() {
+        let mut piece = if self.held.is_empty() {
             piece
         } else {
             let mut joined = BytesMut::with_capacity(self.held.len() + piece.len());
@@ -52,16 +52,23 @@ impl Passage {
             joined.extend_from_slice(&piece);
             joined.freeze()
         };
-        self.screen.check(&joined)?;
-        let holding = finder.needle().len() - 1;
-        self.held = joined.split_off(joined.len().saturating_sub(holding));
-        Ok(joined)
+        self.screen.check(&piece)?;
+        let held = piece.split_off(piece.len() - begun(finder.needle(), &piece));
+        // A copy, for a part of the piece would keep all of it in memory.
+        self.held = Bytes::copy_from_slice(&held);
+        Ok(piece)
     }
 
     /// Gives what was held back, at the end.
     pub(crate) fn finish(self) -> Bytes {
         self.held
     }
+}
+
+/// How many bytes at the end of `text` may be the beginning of `needle`: seldom any, so that seldom anything is copied.
+fn begun(needle: &[u8], text: &[u8]) -> usize {
+    let ends_with = |bytes: &usize| needle.get(..*bytes).is_some_and(|beginning| text.ends_with(beginning));
+    (1..needle.len()).rev().find(ends_with).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -100,6 +107,26 @@ mod tests {
             passed.extend_from_slice(&passage.finish());
             assert_eq!(passed, answer, "pieces of {size}");
         }
+    }
+
+    #[test]
+    fn a_piece_passes_as_it_is_unless_it_ends_with_a_beginning() {
+        let mut passage = Screen::new(CREDENTIAL).passage();
+        let piece = Bytes::from_static(b"0123456789abcde and more");
+        let place = piece.as_ptr();
+        let passed = passage.push(piece).unwrap();
+        assert_eq!((passed.as_ptr(), passed.len()), (place, 24));
+        assert_eq!(passage.push(Bytes::from_static(b"more of it 01")).unwrap(), "more of it ");
+        assert_eq!(passage.push(Bytes::from_static(b"2")).unwrap(), "");
+        assert!(passage.push(Bytes::from_static(b"3456789abcdef")).is_err());
+    }
+
+    #[test]
+    fn a_beginning_within_another_is_found() {
+        let credential = b"aaaaaaaaaaaaaaab";
+        let mut passage = Screen::new(credential).passage();
+        assert_eq!(passage.push(Bytes::from_static(b"xaaaaaaaaaaaaaaaaaa")).unwrap(), "xaaa");
+        assert!(passage.push(Bytes::from_static(b"b")).is_err());
     }
 
     #[test]
