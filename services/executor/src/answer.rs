@@ -7,7 +7,7 @@ use crate::{
     screen::Screen,
 };
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, header, response::Parts};
 use model::{Fault, Reason, json};
 use std::time::{Duration, SystemTime};
 
@@ -58,41 +58,46 @@ impl Failure {
 }
 
 /// Reads the body of an answer that [`judge`] let pass until it ends or is too long to be held.
-pub(crate) async fn read(
+///
+/// No `async fn`, which would keep the response twice.
+pub(crate) fn read(
     response: Response<Body>,
     screen: &Screen,
     limit: u64,
-) -> Result<(StatusCode, Start), Failure> {
-    let (head, body) = response.into_parts();
-    let unreadable = |fault: Fault| {
-        let graphql = head.status.is_success() || fault.reason() != Reason::UpstreamInvalidResponse;
-        Failure::answered(if graphql { fault } else { status_fault(head.status).because(fault) })
-    };
-    let Some(coding) = Coding::of(&head.headers) else {
-        return Err(unreadable(invalid(
-            "the upstream's answer is compressed in a way that nobody asked for",
-        )));
-    };
-    let length = declared(&head.headers).filter(|_| coding == Coding::Identity);
-    if length.is_some_and(|bytes| bytes > limit) {
-        return Err(Failure::answered(too_large(limit)));
+) -> impl Future<Output = Result<(StatusCode, Start), Failure>> + Send {
+    let (Parts { status, headers, .. }, body) = response.into_parts();
+    let (coding, length) = (Coding::of(&headers), declared(&headers));
+    async move {
+        let unreadable = |fault: Fault| {
+            let graphql = status.is_success() || fault.reason() != Reason::UpstreamInvalidResponse;
+            Failure::answered(if graphql { fault } else { status_fault(status).because(fault) })
+        };
+        let Some(coding) = coding else {
+            return Err(unreadable(invalid(
+                "the upstream's answer is compressed in a way that nobody asked for",
+            )));
+        };
+        let length = length.filter(|_| coding == Coding::Identity);
+        if length.is_some_and(|bytes| bytes > limit) {
+            return Err(Failure::answered(too_large(limit)));
+        }
+        let room = length
+            .map_or(0, |bytes| usize::try_from(bytes).map_or(START_BYTES, |bytes| bytes.min(START_BYTES)));
+        let start = read_start(Decoded::new(body, coding), limit, room).await?;
+        let (bytes, complete) = match &start {
+            Start::Whole(bytes) => (bytes, true),
+            Start::Long(long) => (&long.first, false),
+        };
+        screen.check(bytes).map_err(|echoed| Failure::answered(echo(echoed)))?;
+        // JSON may begin with any amount of space, but what has no head yet cannot be judged by its head.
+        if !complete && bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(unreadable(invalid("the upstream's answer begins with nothing but space")));
+        }
+        json::response_head(bytes, complete).map_err(|error| {
+            unreadable(invalid("the upstream's answer is not a GraphQL response").because(error))
+        })?;
+        Ok((status, start))
     }
-    let room =
-        length.map_or(0, |bytes| usize::try_from(bytes).map_or(START_BYTES, |bytes| bytes.min(START_BYTES)));
-    let start = read_start(Decoded::new(body, coding), limit, room).await?;
-    let (bytes, complete) = match &start {
-        Start::Whole(bytes) => (bytes, true),
-        Start::Long(long) => (&long.first, false),
-    };
-    screen.check(bytes).map_err(|echoed| Failure::answered(echo(echoed)))?;
-    // JSON may begin with any amount of space, but what has no head yet cannot be judged by its head.
-    if !complete && bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(unreadable(invalid("the upstream's answer begins with nothing but space")));
-    }
-    json::response_head(bytes, complete).map_err(|error| {
-        unreadable(invalid("the upstream's answer is not a GraphQL response").because(error))
-    })?;
-    Ok((head.status, start))
 }
 
 /// The failures that a status alone tells.

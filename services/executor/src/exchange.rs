@@ -65,13 +65,12 @@ impl Exchange {
 
     /// The answer as far as [`answer::read`] reads it, and when its head had come.
     async fn converse(&self, sendable: &Sendable) -> Result<(StatusCode, Start, Instant), Failure> {
-        let response = match self.send(&sendable.body, self.began).await {
-            Err(failure) if failure.retryable && self.may_retry(sendable.kind) => {
-                metrics::counter!("portals_executor_retries_total").increment(1);
-                Box::pin(self.send(&sendable.body, Instant::now())).await?
-            }
-            first => first?,
-        };
+        let mut sent = self.send(&sendable.body, self.began).await;
+        if sent.as_ref().is_err_and(|failure| failure.retryable && self.may_retry(sendable.kind)) {
+            metrics::counter!("portals_executor_retries_total").increment(1);
+            sent = Box::pin(self.send(&sendable.body, Instant::now())).await;
+        }
+        let response = sent?;
         let headed = response.body().began();
         let (status, start) =
             answer::read(response, &self.grant.upstream.screen, self.max_response_bytes).await?;

@@ -174,26 +174,36 @@ impl Executor {
         self.0.grants.verify(jwt)
     }
 
-    /// Runs a call on this thread, or on the executor's own where this one runs no actors.
-    pub(crate) async fn invoke(&self, invocation: Invocation) -> Result<Answer, Fault> {
-        match actix::Arbiter::try_current() {
-            Some(_) => self.run(invocation).await,
-            None => self.clone().run_elsewhere(invocation).await,
+    /// Runs a call on this thread, or on the executor's own where this one runs no actors. It has no more time than its
+    /// upstream.
+    ///
+    /// The invocation goes behind a pointer before anything waits: what waits has a place for all that it was given, and
+    /// another for what became of that.
+    pub(crate) fn invoke(
+        &self,
+        mut invocation: Invocation,
+    ) -> impl Future<Output = Result<Answer, Fault>> + Send {
+        let limit = invocation.arrived + invocation.grant.upstream.timeout;
+        invocation.deadline = invocation.deadline.min(limit);
+        let invocation = Arc::new(invocation);
+        async move {
+            match actix::Arbiter::try_current() {
+                Some(_) => self.run(invocation).await,
+                None => self.clone().run_elsewhere(invocation).await,
+            }
         }
     }
 
     /// Boxed, as all that is rare: a future has room for all that it may come to, and is moved with it.
-    fn run_elsewhere(self, invocation: Invocation) -> BoxFuture<'static, Result<Answer, Fault>> {
+    fn run_elsewhere(self, invocation: Arc<Invocation>) -> BoxFuture<'static, Result<Answer, Fault>> {
         Box::pin(async move {
             let executor = self.clone();
             self.0.thread.run(async move { executor.run(invocation).await }).await
         })
     }
 
-    async fn run(&self, mut invocation: Invocation) -> Result<Answer, Fault> {
-        let limit = invocation.arrived + invocation.grant.upstream.timeout;
-        invocation.deadline = invocation.deadline.min(limit);
-        let outcome = AssertUnwindSafe(self.stages(Arc::new(invocation)))
+    async fn run(&self, invocation: Arc<Invocation>) -> Result<Answer, Fault> {
+        let outcome = AssertUnwindSafe(self.stages(invocation))
             .catch_unwind()
             .await
             .unwrap_or_else(|panic| Err(Fault::internal(Panicked::of(&*panic))));

@@ -187,32 +187,36 @@ impl Client {
     }
 
     /// Sends a request; `now` says which connections have been idle for too long.
-    pub(crate) async fn send_at(
+    ///
+    /// No `async fn`, which would keep the request twice.
+    pub(crate) fn send_at(
         &self,
         mut request: Request<Full<Bytes>>,
         now: Instant,
-    ) -> Result<Response<Body>, SendError> {
+    ) -> impl Future<Output = Result<Response<Body>, SendError>> + Send {
         let Self(host) = self;
-        loop {
-            let (mut connection, fresh) = match host.pool.take(now) {
-                Some(connection) => (connection, false),
-                None => (Box::pin(host.connect()).await?, true),
-            };
-            host.address(&mut request, &connection);
-            let sent = match &mut connection {
-                Connection::Http1(http1) => http1.sender.try_send_request(request).await,
-                Connection::Http2(http2) => http2.try_send_request(request).await,
-            };
-            match sent {
-                Ok(response) => {
-                    let lease = connection.into_lease(&host.pool);
-                    return Ok(response.map(|incoming| Body::new(incoming, lease)));
+        async move {
+            loop {
+                let (mut connection, fresh) = match host.pool.take(now) {
+                    Some(connection) => (connection, false),
+                    None => (Box::pin(host.connect()).await?, true),
+                };
+                host.address(&mut request, &connection);
+                let sent = match &mut connection {
+                    Connection::Http1(http1) => http1.sender.try_send_request(request).await,
+                    Connection::Http2(http2) => http2.try_send_request(request).await,
+                };
+                match sent {
+                    Ok(response) => {
+                        let lease = connection.into_lease(&host.pool);
+                        return Ok(response.map(|incoming| Body::new(incoming, lease)));
+                    }
+                    Err(mut failed) => match failed.take_message() {
+                        // It had closed before the request's first byte was written.
+                        Some(unsent) if !fresh => request = unsent,
+                        _ => return Err(SendError::Broken(failed.into_error())),
+                    },
                 }
-                Err(mut failed) => match failed.take_message() {
-                    // It had closed before the request's first byte was written.
-                    Some(unsent) if !fresh => request = unsent,
-                    _ => return Err(SendError::Broken(failed.into_error())),
-                },
             }
         }
     }
