@@ -49,39 +49,43 @@ struct Caller<'a> {
     arrived: Instant,
 }
 
-/// Runs one invocation, whose caller wants to read `media_type`.
-pub(crate) async fn invoke<B>(
-    edge: &Inner,
-    id: &RequestId,
-    connection: &Connection,
+/// Runs one invocation, which has `arrived` and whose caller wants to read `media_type`.
+///
+/// No `async fn`, which would keep the request twice.
+pub(crate) fn invoke<'a, B>(
+    edge: &'a Inner,
+    id: &'a RequestId,
+    connection: &'a Connection,
     name: PortalName,
     request: Request<B>,
     arrived: Instant,
     media_type: HeaderValue,
-) -> Response<Body>
+) -> impl Future<Output = Response<Body>>
 where
     B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
 {
     let (parts, mut body) = request.into_parts();
     let caller = Caller { edge, id, connection, name, parts, arrived };
-    // Nothing before the caller is known; nothing in it for whom nothing limits.
-    let mut rated = None;
-    let mut response = match caller.run(&mut body, &mut rated).await {
-        Ok(answered) => write(answered, media_type.clone(), id)
-            .unwrap_or_else(|fault| answer::graphql(fault.into(), media_type)),
-        Err(refusal) => {
-            let reason = refusal.fault.reason();
-            if reason == Reason::Overloaded {
-                connection.refuse();
+    async move {
+        // Nothing before the caller is known; nothing in it for whom nothing limits.
+        let mut rated = None;
+        let mut response = match caller.run(&mut body, &mut rated).await {
+            Ok(answered) => write(answered, media_type.clone(), id)
+                .unwrap_or_else(|fault| answer::graphql(fault.into(), media_type)),
+            Err(refusal) => {
+                let reason = refusal.fault.reason();
+                if reason == Reason::Overloaded {
+                    connection.refuse();
+                }
+                let reusable = body::discard(&mut body, &caller.parts.headers, reason).await;
+                answer::closing(answer::graphql(refusal, media_type), !reusable)
             }
-            let reusable = body::discard(&mut body, &caller.parts.headers, reason).await;
-            answer::closing(answer::graphql(refusal, media_type), !reusable)
+        };
+        if let Some(standing) = rated {
+            rate::write(response.headers_mut(), "portal", standing);
         }
-    };
-    if let Some(standing) = rated {
-        rate::write(response.headers_mut(), "portal", standing);
+        response
     }
-    response
 }
 
 impl Caller<'_> {

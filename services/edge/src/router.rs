@@ -105,28 +105,36 @@ impl Service {
     }
 
     /// Answers a request that came on `connection`.
-    pub async fn answer<B>(&self, connection: &Connection, request: Request<B>) -> Response<Body>
+    ///
+    /// No `async fn`, which would keep the request twice; nor are those that it is handed to.
+    pub fn answer<'a, B>(
+        &'a self,
+        connection: &'a Connection,
+        request: Request<B>,
+    ) -> impl Future<Output = Response<Body>> + Send + 'a
     where
         B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Send + Unpin + 'static,
     {
         let started = Instant::now();
         let id = RequestId::of(request.headers());
-        // What is boxed comes seldom, and so is not to be carried along by all the others.
-        let mut response = if is_rest(request.uri()) {
-            Box::pin(self.manage(&id, connection.peer(), request)).await
-        } else if let Some((name, wanted)) = exchanged(request.uri().path()) {
-            Box::pin(self.exchange(&id, connection.peer(), name, wanted, request)).await
-        } else if sign_in::is(request.uri().path()) {
-            Box::pin(self.sign_in(&id, connection.peer(), request)).await
-        } else {
-            let response = not_rest(&self.edge, &id, connection, request, started).await;
-            return self.finish(started, id, response);
-        };
-        if let Some(Failure(fault)) = response.extensions_mut().remove() {
-            self.edge.log.failed(id.as_str(), &fault);
+        async move {
+            // What is boxed comes seldom, and so is not to be carried along by all the others.
+            let mut response = if is_rest(request.uri()) {
+                Box::pin(self.manage(&id, connection.peer(), request)).await
+            } else if let Some((name, wanted)) = exchanged(request.uri().path()) {
+                Box::pin(self.exchange(&id, connection.peer(), name, wanted, request)).await
+            } else if sign_in::is(request.uri().path()) {
+                Box::pin(self.sign_in(&id, connection.peer(), request)).await
+            } else {
+                let response = not_rest(&self.edge, &id, connection, request, started).await;
+                return self.finish(started, id, response);
+            };
+            if let Some(Failure(fault)) = response.extensions_mut().remove() {
+                self.edge.log.failed(id.as_str(), &fault);
+            }
+            mark(response.headers_mut(), id);
+            response
         }
-        mark(response.headers_mut(), id);
-        response
     }
 
     /// Logs and counts what is no management.
@@ -212,40 +220,43 @@ fn mark(headers: &mut HeaderMap, id: RequestId) {
 }
 
 /// An invocation, or what nobody expects here.
-async fn not_rest<B>(
-    edge: &Inner,
-    id: &RequestId,
-    connection: &Connection,
+#[allow(clippy::manual_async_fn, reason = "it would keep the request twice")]
+fn not_rest<'a, B>(
+    edge: &'a Inner,
+    id: &'a RequestId,
+    connection: &'a Connection,
     mut request: Request<B>,
     arrived: Instant,
-) -> Response<Body>
+) -> impl Future<Output = Response<Body>>
 where
     B: http_body::Body<Data = Bytes, Error: Into<Cause>> + Unpin,
 {
-    if let Some(refusal) = head_refusal(request.version(), request.uri(), request.headers()) {
-        return answer::graphql(refusal, media::answer_type(request.headers()));
+    async move {
+        if let Some(refusal) = head_refusal(request.version(), request.uri(), request.headers()) {
+            return answer::graphql(refusal, media::answer_type(request.headers()));
+        }
+        let refusal = match invoked(request.uri().path()) {
+            Some(name) if request.method() == Method::POST => {
+                let wanted = media::answer_type(request.headers());
+                // A panic is this call's failure and nobody else's on the connection.
+                let run = invocation::invoke(edge, id, connection, name, request, arrived, wanted.clone());
+                return AssertUnwindSafe(run)
+                    .catch_unwind()
+                    .await
+                    .unwrap_or_else(|_| answer::graphql(panicked().into(), wanted));
+            }
+            Some(_) => {
+                let fault = Fault::new(Reason::MethodNotAllowed, "a portal is invoked with POST");
+                Refusal::new(fault, Headers::Allow("POST"))
+            }
+            None if request.uri().path() == DEVICE => return device(request.method()),
+            None => Fault::new(Reason::NotFound, "there is no such route").into(),
+        };
+        let media_type = media::answer_type(request.headers());
+        let headers = std::mem::take(request.headers_mut());
+        let reusable = body::discard(request.body_mut(), &headers, refusal.fault.reason()).await;
+        answer::closing(answer::graphql(refusal, media_type), !reusable)
     }
-    let refusal = match invoked(request.uri().path()) {
-        Some(name) if request.method() == Method::POST => {
-            let wanted = media::answer_type(request.headers());
-            // A panic is this call's failure and nobody else's on the connection.
-            let run = invocation::invoke(edge, id, connection, name, request, arrived, wanted.clone());
-            return AssertUnwindSafe(run)
-                .catch_unwind()
-                .await
-                .unwrap_or_else(|_| answer::graphql(panicked().into(), wanted));
-        }
-        Some(_) => {
-            let fault = Fault::new(Reason::MethodNotAllowed, "a portal is invoked with POST");
-            Refusal::new(fault, Headers::Allow("POST"))
-        }
-        None if request.uri().path() == DEVICE => return device(request.method()),
-        None => Fault::new(Reason::NotFound, "there is no such route").into(),
-    };
-    let media_type = media::answer_type(request.headers());
-    let headers = std::mem::take(request.headers_mut());
-    let reusable = body::discard(request.body_mut(), &headers, refusal.fault.reason()).await;
-    answer::closing(answer::graphql(refusal, media_type), !reusable)
 }
 
 /// What a member reads who goes there with a browser.

@@ -69,22 +69,25 @@ pub(crate) enum Room {
 }
 
 impl Room {
-    async fn answer(
+    #[allow(clippy::manual_async_fn, reason = "it would keep the request twice")]
+    fn answer(
         self,
         connection: &edge::Connection,
         request: Request<Incoming>,
         shutdown: Option<Shutdown>,
-    ) -> Response<edge::Body> {
-        let (mut router, request) = match self {
-            Self::Edge(service) => return service.answer(connection, request).await,
-            Self::Routes(router) => (router, request),
-        };
-        let request = match shutdown {
-            None => request.map(axum::body::Body::new),
-            Some(shutdown) => request.map(|body| axum::body::Body::new(Ending::new(body, shutdown))),
-        };
-        let Ok(response) = router.call(request).await;
-        response.map(edge::Body::from)
+    ) -> impl Future<Output = Response<edge::Body>> + Send {
+        async move {
+            let mut router = match self {
+                Self::Edge(service) => return service.answer(connection, request).await,
+                Self::Routes(router) => router,
+            };
+            let request = match shutdown {
+                None => request.map(axum::body::Body::new),
+                Some(shutdown) => request.map(|body| axum::body::Body::new(Ending::new(body, shutdown))),
+            };
+            let Ok(response) = router.call(request).await;
+            response.map(edge::Body::from)
+        }
     }
 }
 
