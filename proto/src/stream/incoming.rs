@@ -77,7 +77,10 @@ impl<M: Carried> Incoming<M> {
             return Ok(None);
         }
         self.length = None;
-        let message = M::decode((&mut self.read).take(length));
+        let message = match self.read.take_whole(length) {
+            Some(bytes) => M::decode(bytes),
+            None => M::decode((&mut self.read).take(length)),
+        };
         message.map(Some).map_err(|error| Status::internal(format!("a message cannot be read: {error}")))
     }
 
@@ -126,6 +129,19 @@ impl Pieces {
     }
 }
 
+impl Pieces {
+    /// So many bytes, where they came in one piece.
+    fn take_whole(&mut self, count: usize) -> Option<Bytes> {
+        let piece = self.pieces.front_mut().filter(|piece| count <= piece.len())?;
+        let taken = piece.split_to(count);
+        if piece.is_empty() {
+            self.pieces.pop_front();
+        }
+        self.bytes -= count;
+        Some(taken)
+    }
+}
+
 impl Buf for Pieces {
     fn remaining(&self) -> usize {
         self.bytes
@@ -150,17 +166,10 @@ impl Buf for Pieces {
 
     /// Copies only what came in several pieces.
     fn copy_to_bytes(&mut self, count: usize) -> Bytes {
-        match self.pieces.front() {
-            Some(piece) if count <= piece.len() => {
-                let taken = piece.slice(..count);
-                self.advance(count);
-                taken
-            }
-            _ => {
-                let mut copy = BytesMut::with_capacity(count);
-                copy.put(self.take(count));
-                copy.freeze()
-            }
-        }
+        self.take_whole(count).unwrap_or_else(|| {
+            let mut copy = BytesMut::with_capacity(count);
+            copy.put(self.take(count));
+            copy.freeze()
+        })
     }
 }

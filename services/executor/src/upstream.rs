@@ -9,7 +9,7 @@ use crate::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, uri::Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts, uri::Scheme};
 use http_body_util::Full;
 use model::key::{CannotOpen, PurposeKeys};
 use proto::grant::{UpstreamClaim, UpstreamSecrets};
@@ -43,8 +43,8 @@ pub(crate) struct Upstream {
     pub(crate) screen: Screen,
     pub(crate) timeout: Duration,
     pub(crate) uri: Uri,
-    target: Uri,
-    headers: HeaderMap,
+    /// A request without a body.
+    parts: Parts,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -78,13 +78,16 @@ impl Upstream {
         if !known || uri.host().is_none_or(str::is_empty) {
             return Err(UnusableUpstream::Url);
         }
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.method = Method::POST;
+        parts.uri = relative(&uri);
+        parts.headers = headers(&secrets)?;
         Ok(Self {
             key: UpstreamKey::of(organization, &claim.url),
             screen: Screen::new(secrets.credential.as_bytes()),
             timeout: Duration::from_millis(claim.timeout_ms.max(1)).min(MAX_TIMEOUT),
-            target: relative(&uri),
             uri,
-            headers: headers(&secrets)?,
+            parts,
         })
     }
 
@@ -96,13 +99,9 @@ impl Upstream {
 
     /// A request that carries `body`.
     pub(crate) fn request(&self, body: Bytes) -> Request<Full<Bytes>> {
-        let length = HeaderValue::from(body.len());
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.target.clone();
-        *request.headers_mut() = self.headers.clone();
-        request.headers_mut().insert(header::CONTENT_LENGTH, length);
-        request
+        let mut parts = self.parts.clone();
+        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        Request::from_parts(parts, Full::new(body))
     }
 }
 
