@@ -14,6 +14,7 @@ use crate::{
         Bound, Trigger, accept,
         address::Connections,
         connection::{Peers, Room},
+        share::Share,
     },
     ops::Readiness,
 };
@@ -101,7 +102,9 @@ fn start_upstream() -> Result<String, Failure> {
     let router = upstream::router(None);
     tokio::spawn(async move {
         let connections = Connections::new(CONNECTIONS, 0);
-        let served = accept::serve(socket, Room::Routes(router), Peers::Public, connections, shutdown).await;
+        let served =
+            accept::serve(socket, Share::alone(), Room::Routes(router), Peers::Public, connections, shutdown)
+                .await;
         drop(alive);
         if let Err(error) = served {
             tracing::error!(%error, "the demo upstream failed");

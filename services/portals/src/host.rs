@@ -12,6 +12,7 @@ pub(crate) mod grpc;
 pub(crate) mod listener;
 pub(crate) mod pace;
 mod quiet;
+pub(crate) mod share;
 pub(crate) mod shutdown;
 mod unread;
 

@@ -17,6 +17,7 @@ use crate::{
         address::Connections,
         connection::{Peers, Room},
         crew,
+        share::Share,
         shutdown::Signals,
     },
     logging,
@@ -139,6 +140,7 @@ fn serve_ops(bound: Bound, router: axum::Router) -> Result<Trigger, Failure> {
     let connections = Connections::new(OPS_CONNECTIONS, 0);
     tokio::spawn(crate::host::accept::serve(
         socket,
+        Share::alone(),
         Room::Routes(router),
         Peers::Public,
         connections,

@@ -1,22 +1,26 @@
-//! Accepting connections: as long as there is room for them, and until the shutdown.
+//! Accepting connections: as long as there is room for them, and until the shutdown. Each is served by the thread that has
+//! the fewest.
 
 use super::{
-    address::Connections,
+    address::{Connections, Counted},
     connection::{self, Peers, Room},
     listener::ListeningSocket,
     quiet::Quiet,
+    share::{Seat, Share},
     shutdown::Shutdown,
 };
+use hyper_util::{rt::TokioExecutor, server::conn::auto};
 use std::{
     io,
-    net::SocketAddr,
+    net::{self, SocketAddr},
+    os,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{
-    net::{TcpListener, TcpStream, UnixListener},
-    sync::mpsc,
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::{OwnedSemaphorePermit, mpsc},
     time,
 };
 
@@ -33,7 +37,37 @@ enum Listener {
 
 enum Accepted {
     Tcp(TcpStream, SocketAddr),
-    Unix(Quiet),
+    Unix(UnixStream),
+}
+
+/// A connection on its way to another thread, known to no runtime.
+#[derive(Debug)]
+pub(crate) struct Handed {
+    stream: Stream,
+    held: Held,
+}
+
+#[derive(Debug)]
+enum Stream {
+    Tcp(net::TcpStream, SocketAddr),
+    Unix(os::unix::net::UnixStream),
+}
+
+/// What a connection holds for as long as it lives.
+#[derive(Debug)]
+struct Held {
+    _place: OwnedSemaphorePermit,
+    _counted: Option<Counted>,
+    seat: Seat,
+}
+
+/// What serves connections on this thread.
+struct Serving {
+    protocol: Arc<auto::Builder<TokioExecutor>>,
+    room: Room,
+    peers: Peers,
+    shutdown: Shutdown,
+    alive: mpsc::Sender<()>,
 }
 
 impl Listener {
@@ -47,15 +81,77 @@ impl Listener {
     async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => listener.accept().await.map(|(stream, peer)| Accepted::Tcp(stream, peer)),
-            Self::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Quiet::new(stream).map(Accepted::Unix)
-            }
+            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
         }
     }
 }
 
-/// Serves `room` to whoever connects to `socket`, until `shutdown` and then until the last connection has ended.
+impl Accepted {
+    /// For another thread's runtime.
+    fn leave(self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(stream, peer) => stream.into_std().map(|stream| Stream::Tcp(stream, peer)),
+            Self::Unix(stream) => stream.into_std().map(Stream::Unix),
+        }
+    }
+}
+
+impl Stream {
+    /// For this thread's runtime.
+    fn arrive(self) -> io::Result<Accepted> {
+        match self {
+            Self::Tcp(stream, peer) => TcpStream::from_std(stream).map(|stream| Accepted::Tcp(stream, peer)),
+            Self::Unix(stream) => UnixStream::from_std(stream).map(Accepted::Unix),
+        }
+    }
+}
+
+impl Serving {
+    /// Serves a connection in a task of its own.
+    fn begin(&self, accepted: Accepted, held: Held) {
+        let (protocol, room, peers) = (Arc::clone(&self.protocol), self.room.clone(), self.peers);
+        let (shutdown, alive) = (self.shutdown.clone(), self.alive.clone());
+        tokio::spawn(async move {
+            match accepted {
+                Accepted::Tcp(stream, peer) => {
+                    connection::serve(&protocol, stream, peers, Some(peer), room, shutdown).await;
+                }
+                Accepted::Unix(stream) => match stream.into_std().and_then(Quiet::new) {
+                    Ok(stream) => connection::serve(&protocol, stream, peers, None, room, shutdown).await,
+                    Err(error) => tracing::error!(%error, "a connection cannot be served"),
+                },
+            }
+            drop((alive, held));
+        });
+    }
+
+    /// Serves a connection that another thread has accepted.
+    fn take(&self, Handed { stream, held }: Handed) {
+        match stream.arrive() {
+            Ok(accepted) => self.begin(accepted, held),
+            Err(error) => tracing::error!(%error, "a connection cannot be served"),
+        }
+    }
+
+    /// Serves a connection here, or has the thread serve it that has the fewest.
+    fn share(&self, share: &Share<Handed>, accepted: Accepted, held: Held) {
+        if share.is_own(&held.seat) {
+            return self.begin(accepted, held);
+        }
+        let thread = held.seat.thread();
+        match accepted.leave() {
+            // One that has no room for it leaves it here.
+            Ok(stream) => {
+                let handed = share.hand(thread, Handed { stream, held });
+                handed.err().into_iter().for_each(|handed| self.take(handed));
+            }
+            Err(error) => tracing::error!(%error, "a connection cannot be handed over"),
+        }
+    }
+}
+
+/// Serves `room` to whoever connects to `socket`, and whom other threads hand over, until `shutdown` and then until
+/// the last connection has ended.
 ///
 /// Whoever calls gives it the time that this may take.
 ///
@@ -64,49 +160,47 @@ impl Listener {
 /// When the runtime cannot take the socket.
 pub(crate) async fn serve(
     socket: ListeningSocket,
+    mut share: Share<Handed>,
     room: Room,
     peers: Peers,
     connections: Connections,
     shutdown: Shutdown,
 ) -> io::Result<()> {
     let listener = Listener::new(socket)?;
-    let protocol = Arc::new(connection::protocol(peers));
     let (alive, mut ended) = mpsc::channel::<()>(1);
     let mut begun = pin!(shutdown.clone().begun());
+    let serving = Serving { protocol: Arc::new(connection::protocol(peers)), room, peers, shutdown, alive };
     loop {
         let next = async {
             let place = connections.room().await;
             (place, accept(&listener).await)
         };
-        let (place, accepted) = tokio::select! {
+        tokio::select! {
             biased;
             // Before the shutdown is looked at: whom the kernel has let in would be cut off without a word.
-            next = next => next,
-            () = &mut begun => break,
-        };
-        let Some(counted) = admit(&accepted, &connections) else { continue };
-        let (protocol, serving, shutdown) = (Arc::clone(&protocol), room.clone(), shutdown.clone());
-        let alive = alive.clone();
-        tokio::spawn(async move {
-            match accepted {
-                Accepted::Tcp(stream, peer) => {
-                    connection::serve(&protocol, stream, peers, Some(peer), serving, shutdown).await;
-                }
-                Accepted::Unix(stream) => {
-                    connection::serve(&protocol, stream, peers, None, serving, shutdown).await
-                }
+            (place, accepted) = next => {
+                let Some(counted) = admit(&accepted, &connections) else { continue };
+                let held = Held { _place: place, _counted: counted, seat: share.seat() };
+                serving.share(&share, accepted, held);
             }
-            drop((alive, place, counted));
-        });
+            Some(handed) = share.next() => serving.take(handed),
+            () = &mut begun => break,
+        }
     }
-    drop((listener, alive));
+    drop(listener);
+    // The others may have accepted one for this thread just now.
+    share.close();
+    while let Some(handed) = share.next().await {
+        serving.take(handed);
+    }
+    drop(serving);
     // Nothing is ever sent: this ends when the last connection has dropped its end.
     ended.recv().await;
     Ok(())
 }
 
 /// Sets up an accepted connection; `None` when its address has too many.
-fn admit(accepted: &Accepted, connections: &Connections) -> Option<Option<super::address::Counted>> {
+fn admit(accepted: &Accepted, connections: &Connections) -> Option<Option<Counted>> {
     match accepted {
         Accepted::Unix(_) => Some(None),
         Accepted::Tcp(stream, peer) => {

@@ -1,10 +1,11 @@
 //! The threads that serve: each an actix system with listeners of its own.
 
 use super::{
-    accept,
+    accept::{self, Handed},
     address::Connections,
     connection::{Peers, Room},
     listener::Bound,
+    share::Share,
     shutdown::Shutdown,
 };
 use crate::exit::Failure;
@@ -51,15 +52,16 @@ impl Crew {
         for station in stations {
             tracing::info!(service = station.name, address = %station.bound.address, "listening");
             files.extend(station.bound.file);
-            for (post, socket) in posts.iter_mut().zip(station.bound.sockets) {
-                post.push((socket, Arc::clone(&station.room), station.peers));
+            let shares = Share::<Handed>::among(threads);
+            for ((post, socket), share) in posts.iter_mut().zip(station.bound.sockets).zip(shares) {
+                post.push((socket, share, Arc::clone(&station.room), station.peers));
             }
         }
         for (number, post) in posts.into_iter().enumerate() {
             let (report, connections, shutdown) = (report.clone(), connections.clone(), shutdown.clone());
             let serve = async move {
-                let serving = post.into_iter().map(|(socket, room, peers)| {
-                    accept::serve(socket, room(), peers, connections.clone(), shutdown.clone())
+                let serving = post.into_iter().map(|(socket, share, room, peers)| {
+                    accept::serve(socket, share, room(), peers, connections.clone(), shutdown.clone())
                 });
                 let serving = futures_util::future::try_join_all(serving);
                 let late = async {

@@ -77,7 +77,7 @@ fn connect_with(endpoint: &Endpoint, settings: transport::Endpoint) -> Result<Ch
     };
     Ok(settings.connect_with_connector_lazy(tower::service_fn(move |_| {
         let path = path.clone();
-        async move { UnixStream::connect(path).await.and_then(Quiet::new).map(TokioIo::new) }
+        async move { UnixStream::connect(path).await?.into_std().and_then(Quiet::new).map(TokioIo::new) }
     })))
 }
 

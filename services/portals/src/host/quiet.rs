@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{UnixStream, unix::pipe},
+    net::unix::pipe,
 };
 
 /// A Unix stream on this thread's runtime.
@@ -28,13 +28,12 @@ pub(crate) struct Quiet {
 }
 
 impl Quiet {
-    /// Takes over a stream.
+    /// Takes over a stream that does not block.
     ///
     /// # Errors
     ///
     /// When the runtime cannot take it.
-    pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
-        let stream = stream.into_std()?;
+    pub(crate) fn new(stream: net::UnixStream) -> io::Result<Self> {
         let reading = pipe::Receiver::from_owned_fd_unchecked(stream.try_clone()?.into())?;
         Ok(Self { stream, reading, writing: None })
     }
@@ -113,7 +112,8 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn pair() -> (Quiet, Quiet) {
-        let (one, other) = UnixStream::pair().unwrap();
+        let (one, other) = net::UnixStream::pair().unwrap();
+        [&one, &other].into_iter().for_each(|end| end.set_nonblocking(true).unwrap());
         (Quiet::new(one).unwrap(), Quiet::new(other).unwrap())
     }
 
