@@ -104,3 +104,75 @@ impl Crew {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Listen, host::Trigger};
+    use axum::{Router, routing::get};
+    use std::{collections::BTreeMap, path::Path};
+    use tokio::{
+        io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+        net::{TcpStream, UnixStream},
+    };
+
+    trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+    impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+    /// Says which thread answers.
+    fn room() -> Room {
+        let name = || async { thread::current().name().unwrap_or_default().to_owned() };
+        Room::Routes(Router::new().route("/", get(name)))
+    }
+
+    async fn open(listen: &Listen) -> Box<dyn Stream> {
+        match listen {
+            Listen::Tcp(address) => Box::new(TcpStream::connect(address).await.unwrap()),
+            Listen::Unix(path) => Box::new(UnixStream::connect(path).await.unwrap()),
+        }
+    }
+
+    async fn ask(stream: &mut dyn Stream) -> String {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut answer = vec![0; 1_024];
+        let mut length = 0;
+        while !matches!(&answer[..length], [.., b's', b'e', b'r', b'v', b'e', b'-', b'0'..=b'9']) {
+            let read = stream.read(&mut answer[length..]).await.unwrap();
+            assert!(read > 0, "the connection has ended");
+            length += read;
+        }
+        String::from_utf8_lossy(&answer[..length]).lines().last().unwrap_or_default().to_owned()
+    }
+
+    async fn each_thread_serves_as_many(listen: Listen) {
+        let (trigger, shutdown) = Trigger::new();
+        let bound = Bound::bind(&listen, 2).unwrap();
+        let listen = bound.address.clone();
+        let station = Station { name: "test", bound, peers: Peers::Internal, room: Arc::new(room) };
+        let connections = Connections::new(100, 0);
+        let drain = Duration::from_secs(10);
+        let mut crew = Crew::start(2, vec![station], &connections, &shutdown, drain).unwrap();
+        let mut streams = Vec::new();
+        let mut served = BTreeMap::<String, u32>::new();
+        for _ in 0..16 {
+            let mut stream = open(&listen).await;
+            *served.entry(ask(&mut *stream).await).or_default() += 1;
+            streams.push(stream);
+        }
+        assert_eq!(
+            served.into_iter().collect::<Vec<_>>(),
+            [("serve-0".to_owned(), 8), ("serve-1".to_owned(), 8)]
+        );
+        drop(streams);
+        trigger.begin();
+        crew.ended().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn each_thread_serves_as_many_connections() {
+        each_thread_serves_as_many(Listen::Tcp("127.0.0.1:0".parse().unwrap())).await;
+        let folder = tempfile::tempdir().unwrap();
+        each_thread_serves_as_many(Listen::Unix(Path::new(folder.path()).join("socket"))).await;
+    }
+}
