@@ -177,13 +177,14 @@ pub(crate) async fn serve(
         };
         tokio::select! {
             biased;
+            // Who was let in by another thread has waited longer.
+            Some(handed) = share.next() => serving.take(handed),
             // Before the shutdown is looked at: whom the kernel has let in would be cut off without a word.
             (place, accepted) = next => {
                 let Some(counted) = admit(&accepted, &connections) else { continue };
                 let held = Held { _place: place, _counted: counted, seat: share.seat() };
                 serving.share(&share, accepted, held);
             }
-            Some(handed) = share.next() => serving.take(handed),
             () = &mut begun => break,
         }
     }
