@@ -127,9 +127,7 @@ impl Pieces {
             self.pieces.push_back(piece);
         }
     }
-}
 
-impl Pieces {
     /// So many bytes, where they came in one piece.
     fn take_whole(&mut self, count: usize) -> Option<Bytes> {
         let piece = self.pieces.front_mut().filter(|piece| count <= piece.len())?;

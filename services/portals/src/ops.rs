@@ -2,7 +2,7 @@
 
 mod recorder;
 
-use crate::{exit::Failure, host::Shutdown};
+use crate::host::Shutdown;
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use futures_util::future::BoxFuture;
 use http::header;

@@ -35,7 +35,8 @@ struct Admit {
 
 /// A call's turn.
 pub(crate) enum Turn {
-    Now(Pass),
+    /// Since when it has it: long after it arrived, where it first waited for an answer that was another's.
+    Now(Pass, Instant),
     Later(Arc<Gate>),
 }
 
@@ -91,7 +92,7 @@ impl Turn {
     ) -> Result<Ready, Fault> {
         let patience = invocation.patience;
         let (pass, began) = match self {
-            Self::Now(pass) => (pass, invocation.arrived),
+            Self::Now(pass, since) => (pass, since),
             Self::Later(gate) if patience > config.queue_timeout => {
                 (Box::pin(gate.wait(patience)).await?, Instant::now())
             }
@@ -108,10 +109,11 @@ impl UpstreamActor {
             Fault::new(Reason::UpstreamUnreachable, "the upstream's URL cannot be called")
                 .because(Arc::clone(error))
         })?;
-        let turn = self
-            .gate
-            .try_enter(invocation.arrived)?
-            .map_or_else(|| Turn::Later(Arc::clone(&self.gate)), Turn::Now);
+        let now = Instant::now();
+        let turn = match self.gate.try_enter(now)? {
+            Some(pass) => Turn::Now(pass, now),
+            None => Turn::Later(Arc::clone(&self.gate)),
+        };
         Ok((client.clone(), turn))
     }
 }

@@ -142,8 +142,9 @@ impl Serving {
         match accepted.leave() {
             // One that has no room for it leaves it here.
             Ok(stream) => {
-                let handed = share.hand(thread, Handed { stream, held });
-                handed.err().into_iter().for_each(|handed| self.take(handed));
+                if let Err(handed) = share.hand(thread, Handed { stream, held }) {
+                    self.take(handed);
+                }
             }
             Err(error) => tracing::error!(%error, "a connection cannot be handed over"),
         }

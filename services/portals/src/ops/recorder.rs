@@ -4,7 +4,7 @@
 //! somebody puts them in order: a busy process would hold tens of megabytes of them, and its threads get in each other's
 //! way. Here a duration counts at once in its bucket, of which every thread has its own.
 
-use super::Failure;
+use crate::exit::Failure;
 use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, SharedString, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use std::{
@@ -102,6 +102,7 @@ impl metrics::Recorder for Recorder {
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        debug_assert!(key.labels().next().is_none(), "labels of histograms are not told apart");
         let mut durations = self.durations.lock();
         Histogram::from_arc(Arc::clone(durations.entry(key.name().to_owned()).or_default()))
     }
