@@ -293,6 +293,41 @@ async fn a_long_answer_is_one_calls_and_the_others_fetch_their_own() {
     assert_eq!(upstream.calls(), 3);
 }
 
+/// What a call has waited for another's answer is none of the time that its upstream was given.
+#[tokio::test]
+async fn a_call_that_waited_first_counts_from_when_it_goes_alone() {
+    const FOLLOWERS: usize = 24;
+    let long = format!(r#"{{"data":"{}"}}"#, "x".repeat(300 << 10));
+    let release = Arc::new(Notify::new());
+    let first = Act::Pause(Vec::new(), Arc::clone(&release), ok(&long));
+    let silent = std::iter::repeat_n(Act::Hang(Vec::new()), FOLLOWERS);
+    let upstream = Upstream::start(std::iter::once(first).chain(silent)).await;
+    let elsewhere = Upstream::start([Act::Hang(Vec::new())]).await;
+    let mut stage = Stage::open();
+    // An upstream must have been given a second before its silence counts.
+    let grant = stage.grant(QUERY, &upstream).timeout(Duration::from_secs(4));
+    let began = Instant::now();
+    let leader = stage.start(grant.call()).await;
+    let mut followers = Vec::new();
+    for _ in 0..FOLLOWERS {
+        let call = Call { deadline: began + Duration::from_millis(1_500), ..grant.call() };
+        followers.push(stage.start(call).await);
+    }
+    upstream.until_called(1).await;
+    let hurried =
+        Call { deadline: began + Duration::from_millis(600), ..stage.grant(QUERY, &elsewhere).call() };
+    let hurried = stage.start(hurried).await;
+    assert_eq!(fault(hurried).await.reason(), Reason::UpstreamTimeout);
+    release.notify_one();
+    assert_eq!(body(leader).await, long);
+    for follower in followers {
+        assert_eq!(fault(follower).await.reason(), Reason::UpstreamTimeout);
+    }
+    assert_eq!(upstream.calls(), 1 + FOLLOWERS);
+    let next = stage.start(grant.call()).await;
+    assert_eq!(body(next).await, GOOD);
+}
+
 #[tokio::test]
 async fn an_upstream_that_lets_everybodys_time_pass_is_left_alone_at_last() {
     let upstream = Upstream::start((0..40).map(|_| Act::Hang(Vec::new()))).await;
