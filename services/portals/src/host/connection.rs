@@ -17,6 +17,7 @@ use hyper_util::{
 };
 use std::{
     convert::Infallible,
+    future::poll_fn,
     io,
     net::SocketAddr,
     pin::{Pin, pin},
@@ -158,43 +159,59 @@ pub(crate) async fn serve<S>(
         }
     });
     let mut connection = pin!(protocol.serve_connection(stream, service));
-    let mut events = events(shutdown, peers, &pace);
+    let mut events = SelectAll::from_iter([farewell(shutdown, peers, &pace)]);
+    let mut due = pace.next_look();
+    events.push(look_at(due));
     let mut closing = false;
     loop {
-        let event = tokio::select! {
-            biased;
+        let event = poll_fn(|context| {
             // What a peer did wrong with its connection concerns nobody else.
-            _ended = connection.as_mut() => return,
-            Some(event) = events.next() => event,
-        };
-        let over = match event {
+            if connection.as_mut().poll(context).is_ready() {
+                return Poll::Ready(None);
+            }
+            if !closing && pace.is_over_before(due) {
+                due = pace.next_look();
+                events.push(look_at(due));
+            }
+            events.poll_next_unpin(context)
+        });
+        let Some(event) = event.await else { return };
+        let now = Instant::now();
+        let closes = match event {
             Event::Farewell => !closing,
-            Event::Look(now) => {
+            Event::Look => {
                 now.checked_sub(STALLED).into_iter().for_each(|limit| answers.let_go(limit));
-                pace.is_over()
+                let over = pace.is_over();
+                if over && closing {
+                    return;
+                }
+                over
             }
         };
-        if over {
+        if closes {
             // An idle connection closes by itself now; one that is stuck is dropped at the next look.
-            if closing {
-                return;
-            }
             closing = true;
             connection.as_mut().graceful_shutdown();
+        }
+        // A look that was overtaken by a nearer one leads to no other.
+        if closes || now >= due {
+            due = if closing { now + LOOK } else { pace.next_look() };
+            events.push(look_at(due));
         }
     }
 }
 
 /// What happens to a connection besides what comes on it.
+///
+/// Seldom, and each is asked only when it has woken the connection: calls pay nothing for them.
 enum Event {
     /// The shutdown has begun and the connection should hear of it.
     Farewell,
     /// It is time to look at the clock.
-    Look(Instant),
+    Look,
 }
 
-/// Seldom, and each is asked only when it has woken the connection: calls pay nothing for them.
-fn events(shutdown: Shutdown, peers: Peers, pace: &Arc<Pace>) -> SelectAll<BoxStream<'static, Event>> {
+fn farewell(shutdown: Shutdown, peers: Peers, pace: &Arc<Pace>) -> BoxStream<'static, Event> {
     let pace = Arc::clone(pace);
     let farewell = async move {
         shutdown.begun().await;
@@ -204,11 +221,15 @@ fn events(shutdown: Shutdown, peers: Peers, pace: &Arc<Pace>) -> SelectAll<BoxSt
         }
         Event::Farewell
     };
-    let looks = stream::unfold((), |()| async {
-        time::sleep(LOOK).await;
-        Some((Event::Look(Instant::now()), ()))
-    });
-    SelectAll::from_iter([stream::once(farewell).boxed(), looks.boxed()])
+    stream::once(farewell).boxed()
+}
+
+fn look_at(due: Instant) -> BoxStream<'static, Event> {
+    stream::once(async move {
+        time::sleep_until(due).await;
+        Event::Look
+    })
+    .boxed()
 }
 
 /// The body of a service's request: one that would never end by itself ends a little after the shutdown begins.

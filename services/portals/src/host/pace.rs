@@ -3,6 +3,8 @@
 //! A head that has begun must be complete in [`HEAD`]; between calls a connection may be idle for [`IDLE`]; a peer
 //! that takes nothing of what it asked for is given up after [`STALLED`]. While a call is answered the clock of
 //! reading stands: bodies and deadlines are the service's own.
+//!
+//! Nobody looks at the clock of an idle connection before it may be over, so that to keep one costs nothing.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -16,7 +18,7 @@ pub(crate) const HEAD: Duration = Duration::from_secs(10);
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 /// How long a write may find no room.
 pub(crate) const STALLED: Duration = Duration::from_secs(60);
-/// How often a connection looks at its clock.
+/// How often the clock is looked at while it is not only time that must pass.
 pub(crate) const LOOK: Duration = Duration::from_millis(2_500);
 
 /// No write is waiting.
@@ -50,10 +52,14 @@ impl Pace {
         ms(self.start.elapsed())
     }
 
+    /// Whether no call is under way, of those that come one after the other.
+    fn is_between(&self) -> bool {
+        self.in_flight.load(Relaxed) == 0 && !self.multiplexed.load(Relaxed)
+    }
+
     /// Bytes came in.
     pub(crate) fn read(&self) {
-        let idle = self.in_flight.load(Relaxed) == 0 && !self.multiplexed.load(Relaxed);
-        if idle && !self.head_begun.load(Relaxed) {
+        if self.is_between() && !self.head_begun.load(Relaxed) {
             self.head_begun.store(true, Relaxed);
             self.deadline_ms.store(self.now_ms() + ms(HEAD), Relaxed);
         }
@@ -86,6 +92,20 @@ impl Pace {
             self.head_begun.store(false, Relaxed);
             self.deadline_ms.store(self.now_ms() + ms(IDLE), Relaxed);
         }
+    }
+
+    /// When to look next.
+    pub(crate) fn next_look(&self) -> Instant {
+        match self.is_between() {
+            // Silence is too long after its deadline, not at it.
+            true => self.start + Duration::from_millis(self.deadline_ms.load(Relaxed) + 1),
+            false => Instant::now() + LOOK,
+        }
+    }
+
+    /// Whether a look at `due` would come late, as it does where a head has begun meanwhile.
+    pub(crate) fn is_over_before(&self, due: Instant) -> bool {
+        self.is_between() && self.next_look() < due
     }
 
     /// Whether the connection has been silent for too long.

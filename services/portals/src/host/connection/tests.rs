@@ -12,9 +12,19 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
     task::JoinHandle,
     time::{self, Instant},
 };
@@ -81,6 +91,78 @@ async fn a_connection_that_stays_idle_is_closed() {
     let start = Instant::now();
     serving.await.unwrap();
     assert!((IDLE..=IDLE + 3 * LOOK).contains(&start.elapsed()), "after {:?}", start.elapsed());
+}
+
+/// A stream that counts how often it is asked for bytes.
+struct Counted {
+    stream: DuplexStream,
+    asked: Arc<AtomicU32>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_hardly_ever_woken() {
+    let (_trigger, shutdown) = Trigger::new();
+    let (mut caller, stream) = duplex(ROOM);
+    let asked = Arc::new(AtomicU32::new(0));
+    let stream = Counted { stream, asked: Arc::clone(&asked) };
+    let room = Room::Routes(Router::new().route("/", get(|| async { "ok" })));
+    tokio::spawn(async move {
+        serve(&protocol(Peers::Public), stream, Peers::Public, None, room, shutdown).await;
+    });
+    caller.write_all(REQUEST).await.unwrap();
+    assert!(answer(&mut caller).await.ends_with("ok"));
+    let before = asked.load(Ordering::Relaxed);
+    time::sleep(IDLE - LOOK).await;
+    let woken = asked.load(Ordering::Relaxed) - before;
+    assert!(woken <= 2, "{woken} times");
+    caller.write_all(REQUEST).await.unwrap();
+    assert!(answer(&mut caller).await.ends_with("ok"), "it is still there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn heads_in_pieces_have_each_their_own_time() {
+    let (_trigger, shutdown) = Trigger::new();
+    let (mut caller, serving) = connect(Duration::ZERO, shutdown);
+    for _ in 0..9 {
+        caller.write_all(&REQUEST[..5]).await.unwrap();
+        time::sleep(HEAD - LOOK).await;
+        caller.write_all(&REQUEST[5..]).await.unwrap();
+        assert!(answer(&mut caller).await.ends_with("ok"));
+        time::sleep(IDLE / 10).await;
+    }
+    caller.write_all(&REQUEST[..5]).await.unwrap();
+    let start = Instant::now();
+    serving.await.unwrap();
+    assert!((HEAD..=HEAD + 3 * LOOK).contains(&start.elapsed()), "after {:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
