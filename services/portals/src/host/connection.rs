@@ -159,9 +159,8 @@ pub(crate) async fn serve<S>(
         }
     });
     let mut connection = pin!(protocol.serve_connection(stream, service));
-    let mut events = SelectAll::from_iter([farewell(shutdown, peers, &pace)]);
-    let mut due = pace.next_look();
-    events.push(look_at(due));
+    let mut due = next_look(&pace);
+    let mut events = SelectAll::from_iter([farewell(shutdown, peers, &pace), look_at(due)]);
     let mut closing = false;
     loop {
         let event = poll_fn(|context| {
@@ -169,36 +168,39 @@ pub(crate) async fn serve<S>(
             if connection.as_mut().poll(context).is_ready() {
                 return Poll::Ready(None);
             }
-            if !closing && pace.is_over_before(due) {
-                due = pace.next_look();
+            // A head that has begun has less time than the idleness before it had.
+            if let Some(sooner) = pace.silent_until().filter(|until| !closing && *until < due) {
+                due = sooner;
                 events.push(look_at(due));
             }
             events.poll_next_unpin(context)
         });
         let Some(event) = event.await else { return };
-        let now = Instant::now();
-        let closes = match event {
-            Event::Farewell => !closing,
-            Event::Look => {
-                now.checked_sub(STALLED).into_iter().for_each(|limit| answers.let_go(limit));
-                let over = pace.is_over();
-                if over && closing {
-                    return;
-                }
-                over
+        let (over, looked) = match event {
+            Event::Farewell => (!closing, None),
+            Event::Look(at) => {
+                at.checked_sub(STALLED).into_iter().for_each(|limit| answers.let_go(limit));
+                (pace.is_over(), Some(at))
             }
         };
-        if closes {
+        if over {
             // An idle connection closes by itself now; one that is stuck is dropped at the next look.
+            if closing {
+                return;
+            }
             closing = true;
             connection.as_mut().graceful_shutdown();
         }
-        // A look that was overtaken by a nearer one leads to no other.
-        if closes || now >= due {
-            due = if closing { now + LOOK } else { pace.next_look() };
+        // One that came after a sooner one leads to no other.
+        if over || looked.is_some_and(|at| at >= due) {
+            due = if closing { Instant::now() + LOOK } else { next_look(&pace) };
             events.push(look_at(due));
         }
     }
+}
+
+fn next_look(pace: &Pace) -> Instant {
+    pace.silent_until().unwrap_or_else(|| Instant::now() + LOOK)
 }
 
 /// What happens to a connection besides what comes on it.
@@ -207,8 +209,8 @@ pub(crate) async fn serve<S>(
 enum Event {
     /// The shutdown has begun and the connection should hear of it.
     Farewell,
-    /// It is time to look at the clock.
-    Look,
+    /// It is time to look at the clock, as was to be done then.
+    Look(Instant),
 }
 
 fn farewell(shutdown: Shutdown, peers: Peers, pace: &Arc<Pace>) -> BoxStream<'static, Event> {
@@ -227,7 +229,7 @@ fn farewell(shutdown: Shutdown, peers: Peers, pace: &Arc<Pace>) -> BoxStream<'st
 fn look_at(due: Instant) -> BoxStream<'static, Event> {
     stream::once(async move {
         time::sleep_until(due).await;
-        Event::Look
+        Event::Look(due)
     })
     .boxed()
 }

@@ -18,7 +18,7 @@ pub(crate) const HEAD: Duration = Duration::from_secs(10);
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 /// How long a write may find no room.
 pub(crate) const STALLED: Duration = Duration::from_secs(60);
-/// How often the clock is looked at while it is not only time that must pass.
+/// How often the clock is looked at where silence is not what ends a connection: while it is answered, and on HTTP/2.
 pub(crate) const LOOK: Duration = Duration::from_millis(2_500);
 
 /// No write is waiting.
@@ -94,18 +94,11 @@ impl Pace {
         }
     }
 
-    /// When to look next.
-    pub(crate) fn next_look(&self) -> Instant {
-        match self.is_between() {
-            // Silence is too long after its deadline, not at it.
-            true => self.start + Duration::from_millis(self.deadline_ms.load(Relaxed) + 1),
-            false => Instant::now() + LOOK,
-        }
-    }
-
-    /// Whether a look at `due` would come late, as it does where a head has begun meanwhile.
-    pub(crate) fn is_over_before(&self, due: Instant) -> bool {
-        self.is_between() && self.next_look() < due
+    /// When it will have been silent for too long, unless something comes; nothing where silence is not what ends it.
+    pub(crate) fn silent_until(&self) -> Option<Instant> {
+        // It is over after its deadline, not at it.
+        let over = || self.start + Duration::from_millis(self.deadline_ms.load(Relaxed) + 1);
+        self.is_between().then(over)
     }
 
     /// Whether the connection has been silent for too long.

@@ -14,17 +14,16 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::{
     convert::Infallible,
-    io,
-    pin::Pin,
+    future::poll_fn,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     task::JoinHandle,
     time::{self, Instant},
 };
@@ -93,56 +92,27 @@ async fn a_connection_that_stays_idle_is_closed() {
     assert!((IDLE..=IDLE + 3 * LOOK).contains(&start.elapsed()), "after {:?}", start.elapsed());
 }
 
-/// A stream that counts how often it is asked for bytes.
-struct Counted {
-    stream: DuplexStream,
-    asked: Arc<AtomicU32>,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_hardly_ever_woken() {
     let (_trigger, shutdown) = Trigger::new();
     let (mut caller, stream) = duplex(ROOM);
-    let asked = Arc::new(AtomicU32::new(0));
-    let stream = Counted { stream, asked: Arc::clone(&asked) };
     let room = Room::Routes(Router::new().route("/", get(|| async { "ok" })));
+    let polls = Arc::new(AtomicU32::new(0));
+    let polled = Arc::clone(&polls);
     tokio::spawn(async move {
-        serve(&protocol(Peers::Public), stream, Peers::Public, None, room, shutdown).await;
+        let protocol = protocol(Peers::Public);
+        let mut serving = pin!(serve(&protocol, stream, Peers::Public, None, room, shutdown));
+        poll_fn(|context| {
+            polled.fetch_add(1, Ordering::Relaxed);
+            serving.as_mut().poll(context)
+        })
+        .await;
     });
     caller.write_all(REQUEST).await.unwrap();
     assert!(answer(&mut caller).await.ends_with("ok"));
-    let before = asked.load(Ordering::Relaxed);
+    let before = polls.load(Ordering::Relaxed);
     time::sleep(IDLE - LOOK).await;
-    let woken = asked.load(Ordering::Relaxed) - before;
+    let woken = polls.load(Ordering::Relaxed) - before;
     assert!(woken <= 2, "{woken} times");
     caller.write_all(REQUEST).await.unwrap();
     assert!(answer(&mut caller).await.ends_with("ok"), "it is still there");
