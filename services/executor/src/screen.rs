@@ -1,15 +1,22 @@
 //! Looks for the upstream's credential in what the upstream says: no caller may read it from an echo.
+//!
+//! An echo need not be letter for letter: a header field that is told back may stand in JSON with escapes, in a URL, or
+//! within something else in base64.
 
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE},
+};
 use bytes::{Bytes, BytesMut};
 use memchr::memmem::Finder;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Shorter ones would be found in answers that have nothing to do with them.
 const MIN_CREDENTIAL_BYTES: usize = 16;
 
-/// Knows the credential; clones share it. It is not printed.
+/// Knows the credential in each form that it is looked for; clones share them. It is not printed.
 #[derive(Clone)]
-pub(crate) struct Screen(Option<Arc<Finder<'static>>>);
+pub(crate) struct Screen(Arc<[Finder<'static>]>);
 
 /// Looks through an answer piece by piece, and holds back what may be the beginning of the credential.
 pub(crate) struct Passage {
@@ -23,14 +30,16 @@ pub(crate) struct Passage {
 pub(crate) struct Echoed;
 
 impl Screen {
-    pub(crate) fn new(credential: &[u8]) -> Self {
-        let worth = credential.len() >= MIN_CREDENTIAL_BYTES;
-        Self(worth.then(|| Arc::new(Finder::new(credential).into_owned())))
+    pub(crate) fn new(credential: &str) -> Self {
+        if credential.len() < MIN_CREDENTIAL_BYTES {
+            return Self(Arc::new([]));
+        }
+        Self(forms(credential).into_iter().map(|form| Finder::new(&form).into_owned()).collect())
     }
 
     /// Looks through a whole answer.
     pub(crate) fn check(&self, answer: &[u8]) -> Result<(), Echoed> {
-        let found = self.0.as_ref().is_some_and(|finder| finder.find(answer).is_some());
+        let found = self.0.iter().any(|finder| finder.find(answer).is_some());
         if found { Err(Echoed) } else { Ok(()) }
     }
 
@@ -38,12 +47,17 @@ impl Screen {
     pub(crate) fn passage(&self) -> Passage {
         Passage { screen: self.clone(), held: Bytes::new() }
     }
+
+    /// How many bytes at the end of `text` may be the beginning of the credential: seldom any, so that seldom anything
+    /// is copied.
+    fn begun(&self, text: &[u8]) -> usize {
+        self.0.iter().map(|finder| begun(finder.needle(), text)).max().unwrap_or(0)
+    }
 }
 
 impl Passage {
     /// Takes a piece, and gives what can be passed on.
     pub(crate) fn push(&mut self, piece: Bytes) -> Result<Bytes, Echoed> {
-        let Some(finder) = &self.screen.0 else { return Ok(piece) };
         let mut piece = if self.held.is_empty() {
             piece
         } else {
@@ -53,7 +67,7 @@ impl Passage {
             joined.freeze()
         };
         self.screen.check(&piece)?;
-        let held = piece.split_off(piece.len() - begun(finder.needle(), &piece));
+        let held = piece.split_off(piece.len() - self.screen.begun(&piece));
         // A copy, for a part of the piece would keep all of it in memory.
         self.held = Bytes::copy_from_slice(&held);
         Ok(piece)
@@ -65,7 +79,33 @@ impl Passage {
     }
 }
 
-/// How many bytes at the end of `text` may be the beginning of `needle`: seldom any, so that seldom anything is copied.
+/// The credential as it is, and as it is written elsewhere: most have nothing that JSON or a URL would write otherwise.
+fn forms(credential: &str) -> BTreeSet<String> {
+    let json = credential.replace('\\', r"\\").replace('"', r#"\""#);
+    let mut forms = BTreeSet::from([
+        credential.to_owned(),
+        json.replace('/', r"\/"),
+        json,
+        percent_encoded(credential, |byte| format!("%{byte:02X}")),
+        percent_encoded(credential, |byte| format!("%{byte:02x}")),
+    ]);
+    // In base64 within something longer, of which a group of three bytes may end with its first, second or third.
+    for from in 0..3 {
+        let groups = credential.as_bytes().get(from..).unwrap_or_default().as_chunks::<3>().0.as_flattened();
+        let base64 = STANDARD.encode(groups);
+        forms.extend([base64.replace('/', r"\/"), base64, URL_SAFE.encode(groups)]);
+    }
+    forms
+}
+
+/// All but the unreserved characters of RFC 3986 percent-encoded.
+fn percent_encoded(credential: &str, encoded: fn(u8) -> String) -> String {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let bytes = credential.bytes();
+    bytes.map(|byte| if unreserved(byte) { char::from(byte).to_string() } else { encoded(byte) }).collect()
+}
+
+/// How many bytes at the end of `text` may be the beginning of `needle`.
 fn begun(needle: &[u8], text: &[u8]) -> usize {
     let ends_with = |bytes: &usize| needle.get(..*bytes).is_some_and(|beginning| text.ends_with(beginning));
     (1..needle.len()).rev().find(ends_with).unwrap_or(0)
@@ -75,43 +115,70 @@ fn begun(needle: &[u8], text: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    const CREDENTIAL: &[u8] = b"0123456789abcdef";
+    /// With characters that JSON, URLs and the two alphabets of base64 write each in their own way.
+    const CREDENTIAL: &str = r#"ab/cd+ef="gh\ij>>>???kl"#;
+
+    /// What passes of an answer in pieces of so many bytes, or what had passed when the credential was found.
+    fn pass(credential: &str, answer: &str, size: usize) -> Result<Vec<u8>, Vec<u8>> {
+        let mut passage = Screen::new(credential).passage();
+        let mut passed = Vec::new();
+        for piece in answer.as_bytes().chunks(size) {
+            match passage.push(Bytes::copy_from_slice(piece)) {
+                Ok(piece) => passed.extend_from_slice(&piece),
+                Err(Echoed) => return Err(passed),
+            }
+        }
+        passed.extend_from_slice(&passage.finish());
+        Ok(passed)
+    }
 
     #[test]
-    fn an_echo_is_found_wherever_it_is_cut() {
-        let answer = [b"before ".as_slice(), CREDENTIAL, b" after"].concat();
-        for size in 1..answer.len() {
-            let mut passage = Screen::new(CREDENTIAL).passage();
-            let mut passed = Vec::new();
-            let echoed = answer.chunks(size).any(|piece| match passage.push(Bytes::copy_from_slice(piece)) {
-                Ok(piece) => {
-                    passed.extend_from_slice(&piece);
-                    false
-                }
-                Err(Echoed) => true,
-            });
-            assert!(echoed, "pieces of {size}");
-            assert!(b"before ".starts_with(&passed), "pieces of {size}");
+    fn an_echo_is_found_in_each_form_and_wherever_it_is_cut() {
+        let written = [
+            CREDENTIAL.to_owned(),
+            r#"ab/cd+ef=\"gh\\ij>>>???kl"#.to_owned(),
+            r#"ab\/cd+ef=\"gh\\ij>>>???kl"#.to_owned(),
+            "ab%2Fcd%2Bef%3D%22gh%5Cij%3E%3E%3E%3F%3F%3Fkl".to_owned(),
+            "ab%2fcd%2bef%3d%22gh%5cij%3e%3e%3e%3f%3f%3fkl".to_owned(),
+            STANDARD.encode(format!("Bearer {CREDENTIAL}")),
+            STANDARD.encode(format!("user:{CREDENTIAL}\n")),
+            STANDARD.encode(format!(":{CREDENTIAL}:{CREDENTIAL}")),
+            STANDARD.encode(format!("Bearer {CREDENTIAL}")).replace('/', r"\/"),
+            URL_SAFE.encode(format!("Bearer {CREDENTIAL}")),
+            URL_SAFE.encode(format!("user:{CREDENTIAL}\n")),
+            URL_SAFE.encode(format!("{CREDENTIAL}.")),
+        ];
+        for form in written {
+            let answer = format!("before {form} after");
+            for size in 1..=answer.len() {
+                let passed =
+                    pass(CREDENTIAL, &answer, size).expect_err(&format!("{form} in pieces of {size}"));
+                let told = passed.strip_prefix(b"before ").map_or(0, <[u8]>::len);
+                // What stands before the credential within base64 may have passed.
+                assert!(told <= 12 && answer.as_bytes().starts_with(&passed), "{form} in pieces of {size}");
+            }
         }
     }
 
     #[test]
     fn everything_else_passes_whole() {
-        let answer = b"0123456789abcde 0123456789abcdeX".as_slice();
-        for size in 1..answer.len() {
-            let mut passage = Screen::new(CREDENTIAL).passage();
-            let mut passed = Vec::new();
-            for piece in answer.chunks(size) {
-                passed.extend_from_slice(&passage.push(Bytes::copy_from_slice(piece)).unwrap());
-            }
-            passed.extend_from_slice(&passage.finish());
-            assert_eq!(passed, answer, "pieces of {size}");
+        let (nearly, _) = CREDENTIAL.split_at(CREDENTIAL.len() - 1);
+        let encoded = STANDARD.encode(CREDENTIAL);
+        let (_, without_its_first) = encoded.split_at(1);
+        let answer = format!("{nearly} {nearly}X {without_its_first} {nearly}");
+        for size in 1..=answer.len() {
+            assert_eq!(pass(CREDENTIAL, &answer, size).as_deref(), Ok(answer.as_bytes()), "pieces of {size}");
         }
     }
 
     #[test]
+    fn most_credentials_are_looked_for_in_four_forms() {
+        assert_eq!(forms("bkua_0123456789abcdef").len(), 4);
+    }
+
+    #[test]
     fn a_piece_passes_as_it_is_unless_it_ends_with_a_beginning() {
-        let mut passage = Screen::new(CREDENTIAL).passage();
+        let mut passage = Screen::new("0123456789abcdef").passage();
         let piece = Bytes::from_static(b"0123456789abcde and more");
         let place = piece.as_ptr();
         let passed = passage.push(piece).unwrap();
@@ -123,14 +190,13 @@ mod tests {
 
     #[test]
     fn a_beginning_within_another_is_found() {
-        let credential = b"aaaaaaaaaaaaaaab";
-        let mut passage = Screen::new(credential).passage();
+        let mut passage = Screen::new("aaaaaaaaaaaaaaab").passage();
         assert_eq!(passage.push(Bytes::from_static(b"xaaaaaaaaaaaaaaaaaa")).unwrap(), "xaaa");
         assert!(passage.push(Bytes::from_static(b"b")).is_err());
     }
 
     #[test]
     fn a_short_credential_is_not_looked_for() {
-        assert!(Screen::new(b"short").check(b"short").is_ok());
+        assert!(Screen::new("short").check(b"short").is_ok());
     }
 }

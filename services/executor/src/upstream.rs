@@ -84,7 +84,7 @@ impl Upstream {
         parts.headers = headers(&secrets)?;
         Ok(Self {
             key: UpstreamKey::of(organization, &claim.url),
-            screen: Screen::new(secrets.credential.as_bytes()),
+            screen: Screen::new(&secrets.credential),
             timeout: Duration::from_millis(claim.timeout_ms.max(1)).min(MAX_TIMEOUT),
             uri,
             parts,

@@ -3,6 +3,7 @@
 
 mod support;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use model::Reason;
 use proto::{
@@ -49,8 +50,10 @@ async fn nothing_secret_is_logged_even_at_trace_level() {
     tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(log.clone()).init();
     let house = House::open();
     let echo = format!(r#"{{"data":"{CREDENTIAL} {VARIABLE}"}}"#);
+    let encoded = format!(r#"{{"data":"{}"}}"#, STANDARD.encode(format!("Bearer {CREDENTIAL}")));
     let upstream = Upstream::start([
         Act::Write(ok(&echo)),
+        Act::Write(ok(&encoded)),
         Act::Write(reply("500 Internal Server Error", "", &echo)),
         Act::Write(reply("401 Unauthorized", "", &echo)),
         Act::Reset(Vec::new()),
@@ -62,7 +65,7 @@ async fn nothing_secret_is_logged_even_at_trace_level() {
     let bad = Bytes::from(format!(r#"{{"id":["{VARIABLE}"], "{VARIABLE}": {{}} }}"#));
     let broken = Bytes::from(format!(r#"{{"{VARIABLE}":1,"{VARIABLE}":2}}"#));
     let mut reasons = Vec::new();
-    for variables in [&variables, &variables, &variables, &variables, &bad, &broken] {
+    for variables in [&variables, &variables, &variables, &variables, &variables, &bad, &broken] {
         let mut call = grant.call();
         call.variables = variables.clone();
         let fault = house.executor.execute(call).await.err().unwrap();
@@ -72,6 +75,7 @@ async fn nothing_secret_is_logged_even_at_trace_level() {
     assert_eq!(
         reasons,
         [
+            Reason::UpstreamInvalidResponse,
             Reason::UpstreamInvalidResponse,
             Reason::UpstreamError,
             Reason::UpstreamUnauthorized,
