@@ -45,7 +45,7 @@ pub(crate) enum ReadError {
     #[error("reading the store")]
     Store(#[source] StoreError),
     #[error("reading the record under {key:?}")]
-    Record { key: Key, source: serde_json::Error },
+    Record { key: Key, source: record::Unreadable },
     #[error("the record under {key:?} is missing, though another points at it")]
     Missing { key: Key },
     #[error("{key:?} is no key of its table")]

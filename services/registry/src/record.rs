@@ -1,7 +1,8 @@
 //! Records: what lies in the store, as JSON with a version.
 //!
 //! A published version is never edited: a field may be added with a default, and anything else is a new
-//! version beside it, read by what knows both. `fixtures/` keeps one of each for ever.
+//! version beside it, read by what knows both. `fixtures/` keeps one of each for ever. The JSON is packed, where that
+//! makes it smaller.
 
 mod access;
 mod audit;
@@ -9,6 +10,7 @@ pub(crate) mod document;
 mod index;
 mod moment;
 mod organization;
+mod packed;
 mod portal;
 mod restriction;
 mod schema;
@@ -42,14 +44,30 @@ enum Versions<V1> {
     V1(V1),
 }
 
+/// Why bytes are no record.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error("it cannot be unpacked")]
+    Packed(#[from] lz4_flex::block::DecompressError),
+    #[error("it is not the JSON of such a record")]
+    Json(#[from] serde_json::Error),
+}
+
 /// Writes a record in its newest version.
 pub(crate) fn write<Record: Serialize>(record: &Record) -> Vec<u8> {
+    packed::pack(json(record))
+}
+
+/// A record in its newest version, before it is packed.
+pub(crate) fn json<Record: Serialize>(record: &Record) -> Vec<u8> {
     serde_json::to_vec(&Versions::V1(record)).expect("a record is made of texts, numbers and lists of them")
 }
 
-/// Reads a record of any version.
-pub(crate) fn read<Record: DeserializeOwned>(bytes: &[u8]) -> Result<Record, serde_json::Error> {
-    serde_json::from_slice(bytes).map(|Versions::V1(record)| record)
+/// Reads a record of any version, packed or not.
+pub(crate) fn read<Record: DeserializeOwned>(bytes: &[u8]) -> Result<Record, Unreadable> {
+    let json = packed::unpack(bytes)?;
+    let Versions::V1(record) = serde_json::from_slice(&json)?;
+    Ok(record)
 }
 
 #[cfg(test)]
@@ -63,7 +81,7 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/{name}.1.json"));
         let fixture = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let record: Record = read(&fixture).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let written: Value = serde_json::from_slice(&write(&record)).unwrap();
+        let written: Value = serde_json::from_slice(&json(&record)).unwrap();
         assert_eq!(written, serde_json::from_slice::<Value>(&fixture).unwrap(), "{name}");
     }
 

@@ -111,7 +111,7 @@ impl Administration<'_> {
 impl NewSchema {
     /// Passes what can be written.
     fn check(&self) -> Result<(), String> {
-        let stored = record::write(&self.record).len();
+        let stored = record::json(&self.record).len();
         if stored > MAX_STORED_BYTES {
             return Err(format!("it comes to {stored} bytes of JSON, and may come to {MAX_STORED_BYTES}"));
         }
@@ -121,7 +121,7 @@ impl NewSchema {
         if let Some(long) = self.types.iter().find(|r#type| !table::can_name_input_type(&r#type.name)) {
             return Err(format!("the name of a type has {} characters", long.name.len()));
         }
-        let written = |r#type: &InputType| record::write(r#type).len() + r#type.name.len();
+        let written = |r#type: &InputType| record::json(r#type).len() + r#type.name.len();
         let bytes: usize = self.types.iter().map(written).sum();
         if bytes > MAX_TYPES_BYTES {
             return Err(format!("its input types come to {bytes} bytes, and may come to {MAX_TYPES_BYTES}"));
