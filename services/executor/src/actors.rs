@@ -9,7 +9,7 @@ pub(crate) mod upstream;
 
 use crate::{gate::overloaded, outbound::Client, portal::Sendable};
 use actix::{
-    Actor, Addr, Arbiter, AsyncContext, Context, Handler, Message,
+    Actor, Addr, AsyncContext, Context, Handler, Message,
     dev::{ToEnvelope, channel::channel},
     prelude::SendError,
 };
@@ -55,10 +55,6 @@ impl Message for Retire {
 #[error("an actor was gone twice before it could answer")]
 struct Gone;
 
-#[derive(Debug, thiserror::Error)]
-#[error("there is no arbiter on this thread")]
-struct NoArbiter;
-
 /// A panic, as an error for the log.
 #[derive(Debug, thiserror::Error)]
 #[error("a call panicked: {0}")]
@@ -75,20 +71,19 @@ where
     K: Copy + Eq + Hash,
     A: Actor<Context = Context<A>> + Handler<Retire>,
 {
-    /// Puts a message into the mailbox of an actor, which is made by what `maker` gives where there is none.
+    /// Puts a message into the mailbox of an actor, which is made where there is none.
     ///
     /// # Errors
     ///
     /// The message again, and `Overloaded` when the mailbox is full.
-    pub(crate) fn deliver<M, F>(
+    pub(crate) fn deliver<M>(
         &mut self,
         key: (u64, K),
         message: M,
         limit: usize,
-        maker: impl FnOnce() -> F,
+        make: impl FnOnce() -> A,
     ) -> Result<(), (M, Fault)>
     where
-        F: FnOnce() -> A + Send + 'static,
         M: Message + Send + 'static,
         M::Result: Send,
         A: Handler<M>,
@@ -105,10 +100,7 @@ where
             }
         }
         self.make_room(&key, limit);
-        let address = match start(maker()) {
-            Ok(address) => address,
-            Err(fault) => return Err((message, fault)),
-        };
+        let address = start(make());
         let sent = address.try_send(message).map_err(|unsent| (unsent.into_inner(), full()));
         self.entries.insert(key, Entry { address, used: self.asked });
         sent
@@ -132,18 +124,11 @@ where
     }
 }
 
-/// Starts an actor on this thread's arbiter with a mailbox that is bounded from its first message on.
-fn start<A: Actor<Context = Context<A>>>(
-    make: impl FnOnce() -> A + Send + 'static,
-) -> Result<Addr<A>, Fault> {
-    let arbiter = Arbiter::try_current().ok_or_else(|| Fault::internal(NoArbiter))?;
+/// Starts an actor on this thread with a mailbox that is bounded from its first message on.
+fn start<A: Actor<Context = Context<A>>>(actor: A) -> Addr<A> {
     let (sender, receiver) = channel(MAILBOX);
-    arbiter.spawn_fn(move || {
-        let context = Context::with_receiver(receiver);
-        let actor = make();
-        actix::spawn(context.into_future(actor));
-    });
-    Ok(Addr::new(sender))
+    actix::spawn(Context::with_receiver(receiver).into_future(actor));
+    Addr::new(sender)
 }
 
 fn full() -> Fault {

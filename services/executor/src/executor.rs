@@ -12,7 +12,7 @@ use crate::{
     outbound::{self, Client, ClientError, Dialer},
     portal::Sendable,
     service::Service,
-    thread::Thread,
+    thread::{self, Thread},
     tickets::Tickets,
 };
 use bytes::Bytes;
@@ -187,9 +187,10 @@ impl Executor {
         invocation.deadline = invocation.deadline.min(limit);
         let invocation = Arc::new(invocation);
         async move {
-            match actix::Arbiter::try_current() {
-                Some(_) => self.run(invocation).await,
-                None => self.clone().run_elsewhere(invocation).await,
+            if thread::runs_actors() {
+                self.run(invocation).await
+            } else {
+                self.clone().run_elsewhere(invocation).await
             }
         }
     }

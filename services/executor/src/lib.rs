@@ -28,3 +28,4 @@ pub use executor::{Executor, OpenError, open};
 pub use outbound::Proxy;
 pub use portal::{Portal, Sendable};
 pub use service::Service;
+pub use thread::block_on;

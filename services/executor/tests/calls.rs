@@ -289,11 +289,12 @@ fn on_a_thread_with_actors_a_call_stays_on_it() {
             log.lock().unwrap().push((stage, thread::current().id()));
         }));
     });
-    actix::System::new().block_on(async {
+    let work = async {
         let upstream = Upstream::start([]).await;
         let call = house.grant(QUERY, &upstream.url).call();
         assert!(tokio::spawn(house.executor.execute(call)).await.unwrap().is_ok());
-    });
+    };
+    executor::block_on(work).unwrap();
     let here = thread::current().id();
     assert_eq!(*seen.lock().unwrap(), [(Stage::Prepare, here), (Stage::Admit, here), (Stage::Send, here)]);
 }
@@ -301,7 +302,7 @@ fn on_a_thread_with_actors_a_call_stays_on_it() {
 #[test]
 fn a_portal_that_more_calls_come_for_than_it_can_look_at_refuses_the_rest_at_once() {
     let house = House::open();
-    actix::System::new().block_on(async {
+    let work = async {
         let upstream = Upstream::start([]).await;
         let grant = house.grant(QUERY, &upstream.url);
         assert_eq!(house.good(&grant).await, GOOD);
@@ -321,5 +322,6 @@ fn a_portal_that_more_calls_come_for_than_it_can_look_at_refuses_the_rest_at_onc
             assert_eq!(fault.reason(), Reason::Overloaded);
             tokio::task::yield_now().await;
         }
-    });
+    };
+    executor::block_on(work).unwrap();
 }

@@ -1,6 +1,6 @@
 //! The ground: threads, sockets, connections and the end.
 //!
-//! Each serving thread is an actix system, a current-thread runtime with listeners of its own, so that the thread
+//! Each serving thread is a current-thread runtime with listeners of its own, on which actors may live, so that the thread
 //! that reads a call does all of it. Nothing here knows what is served.
 
 pub(crate) mod accept;

@@ -36,8 +36,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("sled", &["registry"]),
     // One signs grants, one verifies them; one file each, see below.
     ("jsonwebtoken", &["registry", "executor"]),
-    // Actors are the executor's. The roof starts the `System` of each core, on which they live.
-    ("actix", &["executor", "portals"]),
+    ("actix", &["executor"]),
     ("hyper-rustls", &["executor"]),
     ("rustls", &["executor"]),
     ("rustls-native-certs", &["executor"]),

@@ -87,15 +87,12 @@ where
     let key = (executor.id(), invocation.grant.portal);
     let (grant, config) = (&invocation.grant, executor.config());
     PORTALS.with_borrow_mut(|portals| {
-        portals.deliver(key, message, config.max_actors, || {
-            let (grant, config) = (Arc::clone(grant), Arc::clone(config));
-            move || PortalActor {
-                portal: Portal::compile(grant.document.clone()).map_err(Arc::new),
-                flights: Flights::default(),
-                config,
-                asked: 0,
-                _alive: Alive::new("portal"),
-            }
+        portals.deliver(key, message, config.max_actors, || PortalActor {
+            portal: Portal::compile(grant.document.clone()).map_err(Arc::new),
+            flights: Flights::default(),
+            config: Arc::clone(config),
+            asked: 0,
+            _alive: Alive::new("portal"),
         })
     })
 }

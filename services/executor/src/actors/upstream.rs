@@ -50,15 +50,12 @@ pub(super) fn admit(executor: &Executor, invocation: Arc<Invocation>, sendable: 
     let grant = Arc::clone(&invocation.grant);
     let message = Admit { invocation, sendable, reply };
     let delivered = UPSTREAMS.with_borrow_mut(|upstreams| {
-        upstreams.deliver(key, message, executor.config().max_actors, || {
-            let executor = executor.clone();
-            move || UpstreamActor {
-                client: executor.dialer().client(&grant.upstream.uri).map_err(Arc::new),
-                gate: executor.gates().gate(&grant.upstream.key),
-                config: Arc::clone(executor.config()),
-                asked: 0,
-                _alive: Alive::new("upstream"),
-            }
+        upstreams.deliver(key, message, executor.config().max_actors, || UpstreamActor {
+            client: executor.dialer().client(&grant.upstream.uri).map_err(Arc::new),
+            gate: executor.gates().gate(&grant.upstream.key),
+            config: Arc::clone(executor.config()),
+            asked: 0,
+            _alive: Alive::new("upstream"),
         })
     });
     if let Err((message, fault)) = delivered {

@@ -1,4 +1,4 @@
-//! The threads that serve: each an actix system with listeners of its own.
+//! The threads that serve: each a runtime with listeners of its own.
 
 use super::{
     accept::{self, Handed},
@@ -77,10 +77,13 @@ impl Crew {
                 }
             };
             let work = move || {
-                // A task of its own: what is waited for here is looked at whenever an actor has something to do.
-                let served = actix::System::new().block_on(async { task::spawn_local(serve).await });
+                let served = match executor::block_on(async { task::spawn_local(serve).await }) {
+                    Ok(Ok(served)) => served,
+                    Ok(Err(panicked)) => Err(panicked.to_string()),
+                    Err(error) => Err(format!("it has no runtime: {error}")),
+                };
                 // Nobody listens when the process ends for another reason.
-                let _gone = report.try_send(served.unwrap_or_else(|error| Err(error.to_string())));
+                let _gone = report.try_send(served);
             };
             thread::Builder::new()
                 .name(format!("serve-{number}"))
