@@ -85,7 +85,7 @@ pub(crate) struct Modes {
     pub(crate) stream: bool,
     /// What so many portals in the registry change (`up`)
     ///
-    /// Fills one registry up to each of these numbers, over the public API.
+    /// Fills a registry with each of these numbers, over the public API; when all stand, they take turns.
     #[arg(long, value_delimiter = ',', value_name = "N,…")]
     pub(crate) stored: Vec<u32>,
     /// A soak: half load for so long, for each contender (`up` and `split-unix`)

@@ -6,7 +6,7 @@ use crate::{
     Failure, Findings,
     contender::{Contender, Kind},
     cost,
-    figures::{Latencies, mib, micros, millis},
+    figures::{self, Latencies, mib, micros, millis},
     load::{self, Connection, Target},
     options::Options,
     request,
@@ -18,6 +18,7 @@ use http::Method;
 use serde_json::{Value, json};
 use std::{
     fmt::{self, Write},
+    fs,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -29,8 +30,6 @@ const HOT: usize = 100;
 const HOT_ORGANIZATIONS: u32 = 5;
 /// How many portals of others are called once.
 const COLD: usize = 500;
-/// How often that is done after one start.
-const TURNS: usize = 2;
 const CONNECTIONS: u32 = 16;
 /// How many portals are saved, and how many pages are read, one after the other.
 const MANAGED: u32 = 200;
@@ -40,9 +39,10 @@ const UNVERIFIED: &str = "portals_registry_unverified_records ";
 const VERIFYING: Duration = Duration::from_secs(1_800);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-struct Measure {
-    portals: u32,
-    /// Portals created a second on the way here; zero where there was none to create.
+/// A house with so many portals.
+struct Stored {
+    house: Contender,
+    filled: Filled,
     created_per_second: f64,
     /// From start to ready: right after all that was written, which is read again, and another time.
     ready_first: Duration,
@@ -52,7 +52,8 @@ struct Measure {
     unverified: Option<Figures>,
     /// How long after it was ready all of them were.
     verified: Duration,
-    figures: Figures,
+    /// When all of them were, of each round.
+    rounds: Vec<Figures>,
     memory: u64,
 }
 
@@ -72,66 +73,93 @@ pub(crate) async fn measure(
     shapes: &Shapes<'_>,
 ) -> Result<Findings, Failure> {
     let deadline = Instant::now() + options.fill_limit();
-    let mut filled = Filled::default();
-    let mut measures = Vec::new();
+    let mut all = Vec::new();
     for portals in wanted {
-        let house = open(shapes).await?;
-        let created_per_second = filled.fill(&house, shapes.upstream, *portals, deadline).await?;
-        house.close().await;
-        let stands = filled.count();
-        eprintln!("{stands} portals, {created_per_second:.0} created a second");
-        measures.push(one(options, shapes, &filled, created_per_second).await?);
+        let folder = shapes.folder.join(portals.to_string());
+        fs::create_dir_all(&folder)?;
+        let stored =
+            Stored::open(options, &Shapes { folder: &folder, ..*shapes }, *portals, deadline).await?;
+        let stands = stored.filled.count();
+        eprintln!("{stands} portals, {:.0} created a second", stored.created_per_second);
+        all.push(stored);
         if stands < *portals {
             eprintln!("the time for filling is over, before there were {portals} portals");
             break;
         }
     }
+    for round in 1..=options.rounds() {
+        let mut order: Vec<&mut Stored> = all.iter_mut().collect();
+        if round % 2 == 0 {
+            order.reverse();
+        }
+        for stored in order {
+            stored.measure(options, round).await?;
+        }
+    }
     // Writing to a string does not fail.
     let mut text = String::new();
-    let _written = table(&mut text, &measures);
-    Ok(Findings { text, figures: measures.iter().map(json).collect(), failed: 0 })
+    let _written = table(&mut text, &all);
+    let figures = all.iter().map(json).collect();
+    for Stored { house, .. } in all {
+        house.close().await;
+    }
+    Ok(Findings { text, figures, failed: 0 })
 }
 
 async fn open(shapes: &Shapes<'_>) -> Result<Contender, Failure> {
     Ok(shapes.open(Kind::Up, Limits::default()).await?.ok_or("`up` is a house")?)
 }
 
-/// Starts a house over what is stored, and measures it.
-async fn one(
-    options: &Options,
-    shapes: &Shapes<'_>,
-    filled: &Filled,
-    created_per_second: f64,
-) -> Result<Measure, Failure> {
-    let began = Instant::now();
-    let house = open(shapes).await?;
-    let ready_first = began.elapsed();
-    house.close().await;
-    let began = Instant::now();
-    let house = open(shapes).await?;
-    let ready = began.elapsed();
-    let processes = house.processes();
-    let memory_started = cost::memory(&processes)?;
-    let unverified = match left(&house).await? {
-        0 => None,
-        _ => Some(figures(options, &house, filled, 0).await?),
-    };
-    let verified = verified(&house, began + ready).await?;
-    let figures = figures(options, &house, filled, 1).await?;
-    let memory = cost::memory(&processes)?;
-    house.close().await;
-    let portals = filled.count();
-    Ok(Measure {
-        portals,
-        created_per_second,
-        ready_first,
-        ready,
-        memory_started,
-        unverified,
-        verified,
-        figures,
-        memory,
-    })
+impl Stored {
+    /// Fills a store, and starts a house over it, which is left with all records verified.
+    async fn open(
+        options: &Options,
+        shapes: &Shapes<'_>,
+        portals: u32,
+        deadline: Instant,
+    ) -> Result<Self, Failure> {
+        let house = open(shapes).await?;
+        let mut filled = Filled::default();
+        let created_per_second = filled.fill(&house, shapes.upstream, portals, deadline).await?;
+        house.close().await;
+        let began = Instant::now();
+        let house = open(shapes).await?;
+        let ready_first = began.elapsed();
+        house.close().await;
+        let began = Instant::now();
+        let house = open(shapes).await?;
+        let ready = began.elapsed();
+        let memory_started = cost::memory(&house.processes())?;
+        let unverified = match left(&house).await? {
+            0 => None,
+            _ => Some(figures(options, &house, &filled, 0).await?),
+        };
+        let verified = verified(&house, began + ready).await?;
+        Ok(Self {
+            house,
+            filled,
+            created_per_second,
+            ready_first,
+            ready,
+            memory_started,
+            unverified,
+            verified,
+            rounds: Vec::new(),
+            memory: memory_started,
+        })
+    }
+
+    /// Measures it in its turn.
+    async fn measure(&mut self, options: &Options, round: u32) -> Result<(), Failure> {
+        self.rounds.push(figures(options, &self.house, &self.filled, round).await?);
+        self.memory = cost::memory(&self.house.processes())?;
+        Ok(())
+    }
+
+    /// The median of the rounds.
+    fn median(&self, say: Say) -> f64 {
+        figures::median(self.rounds.iter().map(say).collect())
+    }
 }
 
 /// How many records are still to be verified.
@@ -156,18 +184,20 @@ async fn verified(house: &Contender, since: Instant) -> Result<Duration, Failure
     Ok(since.elapsed())
 }
 
-/// Calls and manages; in each `turn` other portals are called for the first time.
+/// Calls and manages; in each round, of which one while records are verified is the first, other portals are called for
+/// the first time.
 async fn figures(
     options: &Options,
     house: &Contender,
     filled: &Filled,
-    turn: usize,
+    round: u32,
 ) -> Result<Figures, Failure> {
     let portals = filled.count();
+    let (round, rounds) = (usize::try_from(round)?, usize::try_from(options.rounds() + 1)?);
     let (hot, others): (Vec<u32>, Vec<u32>) =
         (0..portals).partition(|number| number % fill::ORGANIZATIONS < HOT_ORGANIZATIONS);
-    let cold = others.chunks(others.len().div_ceil(COLD * TURNS).max(1)).filter_map(<[u32]>::first);
-    let cold = cold.skip(turn).step_by(TURNS).filter_map(|number| call(house, filled, *number, 0));
+    let cold = others.chunks(others.len().div_ceil(COLD * rounds).max(1)).filter_map(<[u32]>::first);
+    let cold = cold.skip(round).step_by(rounds).filter_map(|number| call(house, filled, *number, 0));
     let cold = calls(house, cold, 200).await?;
 
     let hot = hot.iter().take(HOT).cycle().zip(0..4096);
@@ -232,56 +262,57 @@ fn read_page(house: &Contender, number: u32) -> Vec<u8> {
     request::write("GET", &path, house.address, &request::bearer(ADMIN_TOKEN), "")
 }
 
-fn table(text: &mut String, measures: &[Measure]) -> fmt::Result {
+fn table(text: &mut String, all: &[Stored]) -> fmt::Result {
     let organizations = fill::ORGANIZATIONS;
     writeln!(
         text,
         "\nup, portals in {organizations} organizations; hot ones in a closed loop of {CONNECTIONS}, the rest one by one"
     )?;
-    let mut row = |name: &str, figure: &dyn Fn(&Measure) -> String| {
-        let cells: String = measures.iter().map(|measure| format!("{:>12}", figure(measure))).collect();
+    let mut row = |name: &str, cell: &dyn Fn(&Stored) -> String| {
+        let cells: String = all.iter().map(|stored| format!("{:>12}", cell(stored))).collect();
         writeln!(text, "{name:<38}{cells}")
     };
-    row("portals stored", &|measure| measure.portals.to_string())?;
-    row("created a second", &|measure| format!("{:.0}", measure.created_per_second))?;
-    row("start to ready after filling, ms", &|measure| format!("{:.0}", millis(measure.ready_first)))?;
-    row("start to ready again, ms", &|measure| format!("{:.0}", millis(measure.ready)))?;
-    row("MiB when ready", &|measure| format!("{:.1}", mib(measure.memory_started)))?;
-    row("ready to all verified, s", &|measure| match measure.unverified {
-        Some(_) => format!("{:.0}", measure.verified.as_secs_f64()),
+    row("portals stored", &|stored| stored.filled.count().to_string())?;
+    row("created a second", &|stored| format!("{:.0}", stored.created_per_second))?;
+    row("start to ready after filling, ms", &|stored| format!("{:.0}", millis(stored.ready_first)))?;
+    row("start to ready again, ms", &|stored| format!("{:.0}", millis(stored.ready)))?;
+    row("MiB when ready", &|stored| format!("{:.1}", mib(stored.memory_started)))?;
+    row("ready to all verified, s", &|stored| match stored.unverified {
+        Some(_) => format!("{:.0}", stored.verified.as_secs_f64()),
         None => String::from("-"),
     })?;
-    if measures.iter().any(|measure| measure.unverified.is_some()) {
+    if all.iter().any(|stored| stored.unverified.is_some()) {
         row("while they are verified:", &|_| String::new())?;
-        for (name, figure) in FIGURES {
-            row(name, &|measure| measure.unverified.as_ref().map_or_else(|| String::from("-"), figure))?;
+        for (name, decimals, say) in FIGURES {
+            row(name, &|stored| {
+                stored
+                    .unverified
+                    .as_ref()
+                    .map_or_else(|| String::from("-"), |figures| format!("{:.decimals$}", say(figures)))
+            })?;
         }
-        row("when all are verified:", &|_| String::new())?;
+        row("when all are verified, in turns:", &|_| String::new())?;
     }
-    for (name, figure) in FIGURES {
-        row(name, &|measure| figure(&measure.figures))?;
+    for (name, decimals, say) in FIGURES {
+        row(name, &|stored| format!("{:.decimals$}", stored.median(say)))?;
     }
-    row("MiB at the end", &|measure| format!("{:.1}", mib(measure.memory)))
+    row("MiB at the end", &|stored| format!("{:.1}", mib(stored.memory)))
 }
 
 /// Says a figure.
-type Say = fn(&Figures) -> String;
+type Say = fn(&Figures) -> f64;
 
-/// What is shown of [`Figures`].
-const FIGURES: [(&str, Say); 6] = [
-    ("hot invocation, p50 µs", |figures| whole(&figures.hot)),
-    ("hot invocation, CPU s/1000", |figures| format!("{:.4}", figures.hot_cost.as_secs_f64())),
-    ("first invocation of a portal, p50 µs", |figures| whole(&figures.cold)),
-    ("saving a portal, p50 µs", |figures| whole(&figures.saved)),
-    ("first page of a list, p50 µs", |figures| whole(&figures.first_page)),
-    ("last page of a list, p50 µs", |figures| whole(&figures.last_page)),
+/// What is shown of [`Figures`], and with how many decimals.
+const FIGURES: [(&str, usize, Say); 6] = [
+    ("hot invocation, p50 µs", 0, |figures| micros(figures.hot.p50())),
+    ("hot invocation, CPU s/1000", 4, |figures| figures.hot_cost.as_secs_f64()),
+    ("first invocation of a portal, p50 µs", 0, |figures| micros(figures.cold.p50())),
+    ("saving a portal, p50 µs", 0, |figures| micros(figures.saved.p50())),
+    ("first page of a list, p50 µs", 0, |figures| micros(figures.first_page.p50())),
+    ("last page of a list, p50 µs", 0, |figures| micros(figures.last_page.p50())),
 ];
 
-fn whole(latencies: &Latencies) -> String {
-    format!("{:.0}", micros(latencies.p50()))
-}
-
-fn json(measure: &Measure) -> Value {
+fn json(stored: &Stored) -> Value {
     let figures = |figures: &Figures| {
         json!({
             "hot": figures.hot.json(), "hot_cpu_seconds_per_1000": figures.hot_cost.as_secs_f64(),
@@ -290,11 +321,12 @@ fn json(measure: &Measure) -> Value {
         })
     };
     json!({
-        "portals": measure.portals, "created_per_second": measure.created_per_second,
-        "ready_after_filling_ms": millis(measure.ready_first), "ready_ms": millis(measure.ready),
-        "resident_bytes_when_ready": measure.memory_started,
-        "verified_after_seconds": measure.verified.as_secs_f64(),
-        "while_verifying": measure.unverified.as_ref().map(figures), "verified": figures(&measure.figures),
-        "resident_bytes": measure.memory,
+        "portals": stored.filled.count(), "created_per_second": stored.created_per_second,
+        "ready_after_filling_ms": millis(stored.ready_first), "ready_ms": millis(stored.ready),
+        "resident_bytes_when_ready": stored.memory_started,
+        "verified_after_seconds": stored.verified.as_secs_f64(),
+        "while_verifying": stored.unverified.as_ref().map(figures),
+        "verified": stored.rounds.iter().map(figures).collect::<Vec<_>>(),
+        "resident_bytes": stored.memory,
     })
 }
