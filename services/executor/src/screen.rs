@@ -14,9 +14,25 @@ use std::{collections::BTreeSet, sync::Arc};
 /// Shorter ones would be found in answers that have nothing to do with them.
 const MIN_CREDENTIAL_BYTES: usize = 16;
 
+/// How many bytes are looked at in one place.
+const GRAM: usize = size_of::<u64>();
+
+/// Words for 16,384 bits, of which a credential of 50 bytes sets a hundredth.
+const GRAMS: usize = 256;
+
 /// Knows the credential in each form that it is looked for; clones share them. It is not printed.
 #[derive(Clone)]
-pub(crate) struct Screen(Arc<[Finder<'static>]>);
+pub(crate) struct Screen(Option<Arc<Needles>>);
+
+/// Texts that are looked for all at once: whatever has one of them has eight bytes of it at a place that is looked at.
+struct Needles {
+    forms: Vec<Finder<'static>>,
+    /// From each place that is looked at to the next.
+    stride: usize,
+    longest: usize,
+    /// A set of the eight bytes that may be there, and of a few others: a bit for what [`bit`] makes of them.
+    grams: Box<[u64; GRAMS]>,
+}
 
 /// Looks through an answer piece by piece, and holds back what may be the beginning of the credential.
 pub(crate) struct Passage {
@@ -31,15 +47,13 @@ pub(crate) struct Echoed;
 
 impl Screen {
     pub(crate) fn new(credential: &str) -> Self {
-        if credential.len() < MIN_CREDENTIAL_BYTES {
-            return Self(Arc::new([]));
-        }
-        Self(forms(credential).into_iter().map(|form| Finder::new(&form).into_owned()).collect())
+        let worth = credential.len() >= MIN_CREDENTIAL_BYTES;
+        Self(worth.then(|| Arc::new(Needles::new(&forms(credential)))))
     }
 
     /// Looks through a whole answer.
     pub(crate) fn check(&self, answer: &[u8]) -> Result<(), Echoed> {
-        let found = self.0.iter().any(|finder| finder.find(answer).is_some());
+        let found = self.0.as_ref().is_some_and(|needles| needles.stand_in(answer));
         if found { Err(Echoed) } else { Ok(()) }
     }
 
@@ -47,17 +61,60 @@ impl Screen {
     pub(crate) fn passage(&self) -> Passage {
         Passage { screen: self.clone(), held: Bytes::new() }
     }
+}
 
-    /// How many bytes at the end of `text` may be the beginning of the credential: seldom any, so that seldom anything
-    /// is copied.
-    fn begun(&self, text: &[u8]) -> usize {
-        self.0.iter().map(|finder| begun(finder.needle(), text)).max().unwrap_or(0)
+impl Needles {
+    fn new(forms: &BTreeSet<String>) -> Self {
+        let lengths = || forms.iter().map(String::len);
+        // So that the first place within one, wherever it begins, has eight bytes of it.
+        let stride = (lengths().min().unwrap_or_default() + 1).saturating_sub(GRAM).max(1);
+        let mut grams = Box::new([0; GRAMS]);
+        for gram in forms.iter().flat_map(|form| form.as_bytes().windows(GRAM).take(stride)) {
+            let (word, mask) = bit(gram.first_chunk().expect("a window has its length"));
+            if let Some(word) = grams.get_mut(word) {
+                *word |= mask;
+            }
+        }
+        let longest = lengths().max().unwrap_or_default();
+        let forms = forms.iter().map(|form| Finder::new(form).into_owned()).collect();
+        Self { forms, stride, longest, grams }
     }
+
+    fn stand_in(&self, text: &[u8]) -> bool {
+        let may_stand = |part: &[u8]| {
+            part.first_chunk().is_some_and(|gram| {
+                let (word, mask) = bit(gram);
+                self.grams.get(word).is_some_and(|word| word & mask != 0)
+            })
+        };
+        let places = text.chunks(self.stride).enumerate();
+        places.filter(|(_, part)| may_stand(part)).any(|(at, _)| self.stand_at(text, at * self.stride))
+    }
+
+    /// Whether one of them stands around this place.
+    fn stand_at(&self, text: &[u8], at: usize) -> bool {
+        let end = text.len().min(at + self.longest);
+        let around = text.get(at.saturating_sub(self.longest)..end).unwrap_or_default();
+        self.forms.iter().any(|finder| finder.find(around).is_some())
+    }
+
+    /// How many bytes at the end of `text` may be the beginning of one of them: seldom any, so that seldom anything is
+    /// copied.
+    fn begun(&self, text: &[u8]) -> usize {
+        self.forms.iter().map(|finder| begun(finder.needle(), text)).max().unwrap_or(0)
+    }
+}
+
+/// Where in [`Needles::grams`] these bytes are: the word and its bit.
+fn bit(gram: &[u8; GRAM]) -> (usize, u64) {
+    let hash = u64::from_le_bytes(*gram).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (usize::from((hash >> 56) as u8), 1 << (hash >> 50 & 63))
 }
 
 impl Passage {
     /// Takes a piece, and gives what can be passed on.
     pub(crate) fn push(&mut self, piece: Bytes) -> Result<Bytes, Echoed> {
+        let Some(needles) = &self.screen.0 else { return Ok(piece) };
         let mut piece = if self.held.is_empty() {
             piece
         } else {
@@ -67,7 +124,7 @@ impl Passage {
             joined.freeze()
         };
         self.screen.check(&piece)?;
-        let held = piece.split_off(piece.len() - self.screen.begun(&piece));
+        let held = piece.split_off(piece.len() - needles.begun(&piece));
         // A copy, for a part of the piece would keep all of it in memory.
         self.held = Bytes::copy_from_slice(&held);
         Ok(piece)
@@ -114,6 +171,7 @@ fn begun(needle: &[u8], text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::{prelude::*, sample::Index};
 
     /// With characters that JSON, URLs and the two alphabets of base64 write each in their own way.
     const CREDENTIAL: &str = r#"ab/cd+ef="gh\ij>>>???kl"#;
@@ -168,6 +226,25 @@ mod tests {
         let answer = format!("{nearly} {nearly}X {without_its_first} {nearly}");
         for size in 1..=answer.len() {
             assert_eq!(pass(CREDENTIAL, &answer, size).as_deref(), Ok(answer.as_bytes()), "pieces of {size}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_finds_what_a_plain_search_finds(
+            credential in "[ab/]{16,60}",
+            before in "[abYWJ/]{0,90}",
+            form: Index,
+            cut in 0..20_usize,
+            after in "[abYWJ/]{0,90}",
+        ) {
+            let forms = forms(&credential);
+            let form = form.get(&forms.iter().collect::<Vec<_>>()).as_str();
+            // Most often whole, else without a part of its end.
+            let form = form.get(..form.len() - cut.saturating_sub(10)).unwrap_or_default();
+            let answer = format!("{before}{form}{after}");
+            let stands = forms.iter().any(|form| answer.contains(form));
+            prop_assert_eq!(Screen::new(&credential).check(answer.as_bytes()).is_err(), stands);
         }
     }
 
