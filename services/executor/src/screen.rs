@@ -15,22 +15,22 @@ use std::{collections::BTreeSet, sync::Arc};
 const MIN_CREDENTIAL_BYTES: usize = 16;
 
 /// How many bytes are looked at in one place.
-const GRAM: usize = size_of::<u64>();
+const GRAM: usize = size_of::<u32>();
 
-/// Words for 16,384 bits, of which a credential of 50 bytes sets a hundredth.
+/// Words for 16,384 bits, of which a credential of 50 bytes sets a fiftieth.
 const GRAMS: usize = 256;
 
 /// Knows the credential in each form that it is looked for; clones share them. It is not printed.
 #[derive(Clone)]
 pub(crate) struct Screen(Option<Arc<Needles>>);
 
-/// Texts that are looked for all at once: whatever has one of them has eight bytes of it at a place that is looked at.
+/// Texts that are looked for all at once: whatever has one of them has four bytes of it at a place that is looked at.
 struct Needles {
     forms: Vec<Finder<'static>>,
     /// From each place that is looked at to the next.
     stride: usize,
     longest: usize,
-    /// A set of the eight bytes that may be there, and of a few others: a bit for what [`bit`] makes of them.
+    /// A set of the four bytes that may be there, and of few others, by what [`bits`] makes of them.
     grams: Box<[u64; GRAMS]>,
 }
 
@@ -66,11 +66,11 @@ impl Screen {
 impl Needles {
     fn new(forms: &BTreeSet<String>) -> Self {
         let lengths = || forms.iter().map(String::len);
-        // So that the first place within one, wherever it begins, has eight bytes of it.
+        // So that the first place within one, wherever it begins, has four bytes of it.
         let stride = (lengths().min().unwrap_or_default() + 1).saturating_sub(GRAM).max(1);
         let mut grams = Box::new([0; GRAMS]);
         for gram in forms.iter().flat_map(|form| form.as_bytes().windows(GRAM).take(stride)) {
-            let (word, mask) = bit(gram.first_chunk().expect("a window has its length"));
+            let (word, mask) = bits(gram.first_chunk().expect("a window has its length"));
             if let Some(word) = grams.get_mut(word) {
                 *word |= mask;
             }
@@ -81,14 +81,19 @@ impl Needles {
     }
 
     fn stand_in(&self, text: &[u8]) -> bool {
-        let may_stand = |part: &[u8]| {
-            part.first_chunk().is_some_and(|gram| {
-                let (word, mask) = bit(gram);
-                self.grams.get(word).is_some_and(|word| word & mask != 0)
-            })
-        };
-        let places = text.chunks(self.stride).enumerate();
-        places.filter(|(_, part)| may_stand(part)).any(|(at, _)| self.stand_at(text, at * self.stride))
+        let mut at = 0;
+        while let Some(gram) = text.get(at..).and_then(<[u8]>::first_chunk) {
+            if self.may_have(gram) && self.stand_at(text, at) {
+                return true;
+            }
+            at += self.stride;
+        }
+        false
+    }
+
+    fn may_have(&self, gram: &[u8; GRAM]) -> bool {
+        let (word, mask) = bits(gram);
+        self.grams.get(word).is_some_and(|word| word & mask == mask)
     }
 
     /// Whether one of them stands around this place.
@@ -105,10 +110,10 @@ impl Needles {
     }
 }
 
-/// Where in [`Needles::grams`] these bytes are: the word and its bit.
-fn bit(gram: &[u8; GRAM]) -> (usize, u64) {
-    let hash = u64::from_le_bytes(*gram).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (usize::from((hash >> 56) as u8), 1 << (hash >> 50 & 63))
+/// Where in [`Needles::grams`] these bytes are: the word and its bits, as one alone is set for too many others.
+fn bits(gram: &[u8; GRAM]) -> (usize, u64) {
+    let hash = u32::from_le_bytes(*gram).wrapping_mul(0x9e37_79b1);
+    (usize::from((hash >> 24) as u8), 1 << (hash >> 18 & 63) | 1 << (hash >> 12 & 63))
 }
 
 impl Passage {
