@@ -160,7 +160,7 @@ impl Grants {
         let portal = PortalKey::of(&claims);
         let coalesces = claims.coalesce.then(|| principal(&claims));
         let expires = Instant::now() + left;
-        let (document, once, bytes) = (claims.document, claims.jti, jwt.len());
+        let (document, once, bytes) = (claims.document, claims.jti, jwt.len() + upstream.screen.bytes());
         Ok(Grant { portal, document, extra, upstream, checks, once, coalesces, expires, bytes })
     }
 

@@ -17,8 +17,8 @@ const MIN_CREDENTIAL_BYTES: usize = 16;
 /// How many bytes are looked at in one place.
 const GRAM: usize = size_of::<u32>();
 
-/// Words for 16,384 bits, of which a credential of 50 bytes sets a fiftieth.
-const GRAMS: usize = 256;
+/// Words for 8,192 bits, of which a credential of 50 bytes sets a twenty-fifth.
+const GRAMS: usize = 128;
 
 /// Knows the credential in each form that it is looked for; clones share them. It is not printed.
 #[derive(Clone)]
@@ -55,6 +55,14 @@ impl Screen {
     pub(crate) fn check(&self, answer: &[u8]) -> Result<(), Echoed> {
         let found = self.0.as_ref().is_some_and(|needles| needles.stand_in(answer));
         if found { Err(Echoed) } else { Ok(()) }
+    }
+
+    /// How many bytes of memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let of = |finder: &Finder<'_>| size_of_val(finder) + finder.needle().len();
+        let all =
+            |needles: &Arc<Needles>| GRAMS * size_of::<u64>() + needles.forms.iter().map(of).sum::<usize>();
+        self.0.as_ref().map_or(0, all)
     }
 
     /// Looks through an answer that comes in pieces.
@@ -113,7 +121,7 @@ impl Needles {
 /// Where in [`Needles::grams`] these bytes are: the word and its bits, as one alone is set for too many others.
 fn bits(gram: &[u8; GRAM]) -> (usize, u64) {
     let hash = u32::from_le_bytes(*gram).wrapping_mul(0x9e37_79b1);
-    (usize::from((hash >> 24) as u8), 1 << (hash >> 18 & 63) | 1 << (hash >> 12 & 63))
+    (usize::from((hash >> 25) as u8), 1 << (hash >> 19 & 63) | 1 << (hash >> 13 & 63))
 }
 
 impl Passage {
