@@ -7,6 +7,7 @@
 mod cursor;
 mod gaps;
 mod glance;
+mod quotes;
 mod response;
 mod scan;
 

@@ -4,20 +4,11 @@
 
 use super::{
     gaps::{Gaps, Place},
-    scan::plain_word,
+    quotes::Quotes,
 };
 
 /// How deep an answer may be nested to be told at a glance: a bit for each bracket.
 const DEPTH: u32 = u64::BITS;
-
-/// What a text is made of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Made {
-    /// ASCII without a backslash or a control character: whatever is in quotes ends at the next one.
-    Plainly,
-    /// Anything else.
-    Otherwise,
-}
 
 /// What has come after a bracket, a key or a comma.
 enum Entered<'a> {
@@ -35,77 +26,49 @@ enum Left<'a> {
     End,
 }
 
-/// What `text` is made of.
-pub(super) fn made(text: &[u8]) -> Made {
-    // As numbers with a sign, all that is beyond ASCII is below the control characters.
-    let other = |byte: &u8| u8::from(byte.cast_signed() < 0x20) | u8::from(*byte == b'\\');
-    // No branch for a byte, so that a compiler can look at many at a time.
-    let any_other = |bytes: &[u8]| bytes.iter().map(other).fold(0, |any, one| any | one) != 0;
-    let (blocks, rest) = text.as_chunks::<128>();
-    match blocks.iter().any(|block| any_other(block)) || any_other(rest) {
-        true => Made::Otherwise,
-        false => Made::Plainly,
-    }
-}
-
 /// Whether the object that `text`, which is UTF-8, consists of has `data` or `errors`; nothing where a closer look is
 /// needed.
-pub(super) fn response(text: &[u8], made: Made) -> Option<bool> {
-    match made {
-        Made::Plainly => look::<true>(text),
-        Made::Otherwise => look::<false>(text),
-    }
-}
-
-fn look<const PLAIN: bool>(text: &[u8]) -> Option<bool> {
+pub(super) fn response(text: &[u8]) -> Option<bool> {
+    let mut quotes = Quotes::of(text);
     let [b'{', tail @ ..] = space(text) else { return None };
     let mut place = Place { open: 1, depth: 1, found: false };
-    let mut rest = match enter::<PLAIN>(space(tail), &mut place)? {
+    let mut rest = match enter(space(tail), &mut place, &mut quotes)? {
         Entered::Value(rest) => rest,
-        Entered::Passed(rest) => match gap::<PLAIN>(rest, &mut place)? {
+        Entered::Passed(rest) => match gap(rest, &mut place, &mut quotes)? {
             Some(rest) => rest,
             None => return Some(place.found),
         },
     };
     let mut gaps = Gaps::new(text.len());
     loop {
-        rest = values::<PLAIN>(rest, &mut place, &mut gaps)?;
+        rest = value(rest, &mut quotes)?;
+        rest = gaps.pass(rest, &mut place, |rest| value(rest, &mut quotes));
         let (begin, from) = (rest, place);
-        let Some(behind) = gap::<PLAIN>(rest, &mut place)? else { return Some(place.found) };
+        let Some(behind) = gap(rest, &mut place, &mut quotes)? else { return Some(place.found) };
         gaps.remember(begin.get(..begin.len().checked_sub(behind.len())?)?, from, place);
         rest = behind;
     }
 }
 
-/// What is behind values and the gaps between them that are known.
+/// What is behind a value that is no list or object.
 #[inline(always)]
-fn values<'a, const PLAIN: bool>(
-    mut rest: &'a [u8],
-    place: &mut Place,
-    gaps: &mut Gaps<'a>,
-) -> Option<&'a [u8]> {
-    loop {
-        rest = match rest {
-            [b'"', tail @ ..] => string::<PLAIN>(tail)?,
-            [b'-' | b'0'..=b'9', ..] => number(rest)?,
-            [b't', b'r', b'u', b'e', tail @ ..]
-            | [b'f', b'a', b'l', b's', b'e', tail @ ..]
-            | [b'n', b'u', b'l', b'l', tail @ ..] => tail,
-            _ => return None,
-        };
-        match gaps.pass(rest, place) {
-            Some(behind) => rest = behind,
-            None => return Some(rest),
-        }
+fn value<'a>(rest: &'a [u8], quotes: &mut Quotes<'a>) -> Option<&'a [u8]> {
+    match rest {
+        [b'"', tail @ ..] => quotes.behind(tail),
+        [b'-' | b'0'..=b'9', ..] => number(rest),
+        [b't', b'r', b'u', b'e', tail @ ..]
+        | [b'f', b'a', b'l', b's', b'e', tail @ ..]
+        | [b'n', b'u', b'l', b'l', tail @ ..] => Some(tail),
+        _ => None,
     }
 }
 
 /// What is behind a gap: a value that is no list or object, if the text is good; nothing where the text ends there.
 #[inline(always)]
-fn gap<'a, const PLAIN: bool>(mut rest: &'a [u8], place: &mut Place) -> Option<Option<&'a [u8]>> {
+fn gap<'a>(mut rest: &'a [u8], place: &mut Place, quotes: &mut Quotes<'a>) -> Option<Option<&'a [u8]>> {
     loop {
         let Left::Element(element) = leave(rest, place)? else { return Some(None) };
-        match enter::<PLAIN>(element, place)? {
+        match enter(element, place, quotes)? {
             Entered::Value(behind) => return Some(Some(behind)),
             Entered::Passed(behind) => rest = behind,
         }
@@ -114,11 +77,11 @@ fn gap<'a, const PLAIN: bool>(mut rest: &'a [u8], place: &mut Place) -> Option<O
 
 /// Goes into an element, as deep as lists and objects begin with one another.
 #[inline(always)]
-fn enter<'a, const PLAIN: bool>(mut rest: &'a [u8], place: &mut Place) -> Option<Entered<'a>> {
+fn enter<'a>(mut rest: &'a [u8], place: &mut Place, quotes: &mut Quotes<'a>) -> Option<Entered<'a>> {
     loop {
         if place.open & 1 == 1 {
             let [b'"', key @ ..] = rest else { return None };
-            rest = string::<PLAIN>(key)?;
+            rest = quotes.behind(key)?;
             if place.depth == 1 {
                 place.found |= is_wanted(key, rest)?;
             }
@@ -189,82 +152,6 @@ fn some_space(mut rest: &[u8]) -> &[u8] {
         rest = tail;
     }
     rest
-}
-
-/// What is behind a string whose first quote is passed.
-#[inline(always)]
-fn string<const PLAIN: bool>(rest: &[u8]) -> Option<&[u8]> {
-    if PLAIN { quoted(rest) } else { checked(rest) }
-}
-
-/// The same in a text that is made plainly.
-#[inline(always)]
-fn quoted(mut rest: &[u8]) -> Option<&[u8]> {
-    const ONES: u64 = u64::MAX / 0xFF;
-    while let Some((word, tail)) = rest.split_first_chunk() {
-        // What was a quote is nothing, and borrows from its highest bit, which no other has. The lowest mark is right: a
-        // byte can only be marked wrongly by the borrow of a marked one below it.
-        let marks = (u64::from_le_bytes(*word) ^ (ONES * 0x22)).wrapping_sub(ONES) & (ONES << 7);
-        if marks != 0 {
-            let at = usize::try_from(marks.trailing_zeros() / u8::BITS).unwrap_or(0);
-            return rest.get(at + 1..);
-        }
-        rest = tail;
-        while let Some((block, tail)) = rest.split_first_chunk::<16>()
-            && block.iter().fold(0, |any, byte| any | u8::from(*byte == b'"')) == 0
-        {
-            rest = tail;
-        }
-    }
-    let at = rest.iter().position(|byte| *byte == b'"')?;
-    rest.get(at + 1..)
-}
-
-/// The same in any text.
-#[inline(always)]
-fn checked(mut rest: &[u8]) -> Option<&[u8]> {
-    loop {
-        if let Some((word, tail)) = rest.split_first_chunk() {
-            let plain = plain_word(*word);
-            if plain == word.len() {
-                rest = blocks(tail);
-                continue;
-            }
-            rest = rest.get(plain..)?;
-        }
-        rest = match rest {
-            [b'"', tail @ ..] => return Some(tail),
-            [b'\\', tail @ ..] => escape(tail)?,
-            [] | [..=0x1F, ..] => return None,
-            [_, tail @ ..] => tail,
-        };
-    }
-}
-
-/// What is behind the blocks of a string's bytes that are as they are: what is longer than a word is often much longer.
-#[inline(always)]
-fn blocks(mut rest: &[u8]) -> &[u8] {
-    // No branch for a byte, so that a compiler can look at many at a time.
-    let special = |byte: &u8| u8::from(*byte == b'"') | u8::from(*byte == b'\\') | u8::from(*byte < 0x20);
-    while let Some((block, tail)) = rest.split_first_chunk::<16>() {
-        if block.iter().map(special).fold(0, |any, one| any | one) != 0 {
-            break;
-        }
-        rest = tail;
-    }
-    rest
-}
-
-/// What is behind an escape whose backslash is passed.
-fn escape(rest: &[u8]) -> Option<&[u8]> {
-    match rest {
-        [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', tail @ ..] => Some(tail),
-        [b'u', digits @ ..] => {
-            let (digits, tail) = digits.split_first_chunk::<4>()?;
-            digits.iter().all(u8::is_ascii_hexdigit).then_some(tail)
-        }
-        _ => None,
-    }
 }
 
 /// What is behind a number.
