@@ -1,12 +1,13 @@
 //! Grants: verified once, then found by their hash until they run out. Nothing is asked of anybody.
 
 mod once;
+mod upstreams;
 
 use crate::upstream::{UnusableUpstream, Upstream};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use model::{
     Fault, Fingerprint, Prehashed, Reason, Secret,
-    key::{Keyring, Purpose, PurposeKeys},
+    key::{Keyring, Purpose},
     portal::ExtraVariables,
     restriction::{Checks, InvalidRestrictions, Restrictions},
 };
@@ -17,6 +18,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+use upstreams::Upstreams;
 use uuid::Uuid;
 
 /// How far the clocks of registry and executor may be apart.
@@ -46,7 +48,7 @@ pub(crate) struct Grant {
     pub(crate) portal: PortalKey,
     pub(crate) document: DocumentClaim,
     pub(crate) extra: ExtraVariables,
-    pub(crate) upstream: Upstream,
+    pub(crate) upstream: Arc<Upstream>,
     /// What of it may not be done.
     pub(crate) checks: Option<Checks>,
     /// What it is known by, where it is good for one call.
@@ -55,6 +57,7 @@ pub(crate) struct Grant {
     /// credential.
     pub(crate) coalesces: Option<Fingerprint>,
     expires: Instant,
+    /// With all of its upstream, though others may share that.
     bytes: usize,
 }
 
@@ -62,7 +65,7 @@ pub(crate) struct Grant {
 pub(crate) struct Grants {
     verifying: Vec<DecodingKey>,
     validation: Validation,
-    credentials: PurposeKeys,
+    upstreams: Upstreams,
     known: RwLock<Known>,
     once: Once,
 }
@@ -107,7 +110,7 @@ impl Grants {
         Self {
             verifying: keyring.keys(Purpose::Grant).raw().map(DecodingKey::from_secret).collect(),
             validation,
-            credentials: keyring.keys(Purpose::Credential),
+            upstreams: Upstreams::new(keyring.keys(Purpose::Credential)),
             known: RwLock::default(),
             once: Once::new(SystemTime::now(), Instant::now()),
         }
@@ -153,8 +156,8 @@ impl Grants {
             return Err(InvalidGrant::Lasting);
         }
         let extra = claims.extra_variables();
-        let upstream = Upstream::open(&self.credentials, &claims.organization, &claims.upstream)
-            .map_err(InvalidGrant::Upstream)?;
+        let upstream = self.upstreams.open(&claims.organization, &claims.upstream);
+        let upstream = upstream.map_err(InvalidGrant::Upstream)?;
         let checks = claims.restrictions.as_ref().map(|claim| Restrictions::try_from(claim)?.compile());
         let checks = checks.transpose().map_err(InvalidGrant::Restrictions)?;
         let portal = PortalKey::of(&claims);

@@ -196,7 +196,9 @@ async fn figures(
     let (round, rounds) = (usize::try_from(round)?, usize::try_from(options.rounds() + 1)?);
     let (hot, others): (Vec<u32>, Vec<u32>) =
         (0..portals).partition(|number| number % fill::ORGANIZATIONS < HOT_ORGANIZATIONS);
-    let cold = others.chunks(others.len().div_ceil(COLD * rounds).max(1)).filter_map(<[u32]>::first);
+    // Each a little further on in its chunk, so that they belong to all organizations.
+    let chunks = others.chunks(others.len().div_ceil(COLD * rounds).max(1)).enumerate();
+    let cold = chunks.filter_map(|(at, chunk)| chunk.get(at % chunk.len()));
     let cold = cold.skip(round).step_by(rounds).filter_map(|number| call(house, filled, *number, 0));
     let cold = calls(house, cold, 200).await?;
 
