@@ -20,8 +20,8 @@ pub(super) struct Quotes<'a> {
     seen: usize,
     /// Whether the first byte behind it is escaped.
     is_escaped: bool,
-    /// All marks so far, each word added to the one before without carrying: odd where there were so many quotes.
-    sum: u64,
+    /// The marks of all blocks so far, exclusive or: so many are set as there were quotes, or an even number fewer.
+    parity: u64,
     /// Whether all of the text is known to be UTF-8.
     is_utf8: bool,
 }
@@ -29,7 +29,7 @@ pub(super) struct Quotes<'a> {
 impl<'a> Quotes<'a> {
     /// The quotes of a text.
     pub(super) fn of(text: &'a [u8]) -> Self {
-        Self { text, marks: [0; BLOCKS], seen: 0, is_escaped: false, sum: 0, is_utf8: false }
+        Self { text, marks: [0; BLOCKS], seen: 0, is_escaped: false, parity: 0, is_utf8: false }
     }
 
     /// What is behind the next quote of `rest`, with which the text ends; nothing where there is none, or where what was
@@ -57,9 +57,7 @@ impl<'a> Quotes<'a> {
             *self.marks.get_mut(index)? = self.look(block)?;
             self.seen += BLOCK;
         }
-        let Some(marks) = self.marks.get_mut(blocks.len()) else { return Some(()) };
-        *marks = 0;
-        if tail.is_empty() {
+        if blocks.len() >= BLOCKS || tail.is_empty() {
             return (!blocks.is_empty()).then_some(());
         }
         let mut block = [b' '; BLOCK];
@@ -84,7 +82,7 @@ impl<'a> Quotes<'a> {
             true => self.look_closer(block, marks)?,
             false => marks,
         };
-        self.sum ^= marks;
+        self.parity ^= marks;
         Some(marks)
     }
 
@@ -103,7 +101,7 @@ impl<'a> Quotes<'a> {
         if controls != 0 {
             // From each quote on all bits change, up to the next.
             let mut inside = [1, 2, 4, 8, 16, 32].iter().fold(quotes, |bits, by| bits ^ bits << by);
-            if self.sum.count_ones() % 2 == 1 {
+            if self.parity.count_ones() % 2 == 1 {
                 inside = !inside;
             }
             if controls & inside != 0 {
