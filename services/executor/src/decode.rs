@@ -67,15 +67,27 @@ impl Coding {
 
 impl Decoded {
     pub(crate) fn new(body: Body, coding: Coding) -> Self {
-        match coding {
-            Coding::Identity => Self::Plain(body),
-            Coding::Gzip => Self::Compressed(Box::new(GzipDecoder::new(reader(body)))),
-            Coding::Brotli => Self::Compressed(Box::new(BrotliDecoder::new(reader(body)))),
+        // Each goes on with a member that follows, so that it ends where the body does: only then can the connection be
+        // used again.
+        Self::Compressed(match coding {
+            Coding::Identity => return Self::Plain(body),
+            Coding::Gzip => {
+                let mut decoder = GzipDecoder::new(reader(body));
+                decoder.multiple_members(true);
+                Box::new(decoder)
+            }
+            Coding::Brotli => {
+                let mut decoder = BrotliDecoder::new(reader(body));
+                decoder.multiple_members(true);
+                Box::new(decoder)
+            }
             Coding::Zstd => {
                 let window = DParameter::window_log_max(ZSTD_WINDOW_LOG);
-                Self::Compressed(Box::new(ZstdDecoder::with_params(reader(body), &[window])))
+                let mut decoder = ZstdDecoder::with_params(reader(body), &[window]);
+                decoder.multiple_members(true);
+                Box::new(decoder)
             }
-        }
+        })
     }
 
     /// The next bytes, or `None` at the end.

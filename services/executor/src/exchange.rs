@@ -97,7 +97,10 @@ impl Exchange {
             let fault = Fault::new(Reason::UpstreamUnreachable, message).because(error);
             Failure::failed(fault).retryable()
         })?;
-        answer::judge(response.status(), response.headers())?;
+        if let Err(failure) = answer::judge(response.status(), response.headers()) {
+            Box::pin(response.into_body().drain()).await;
+            return Err(failure);
+        }
         Ok(response)
     }
 

@@ -123,6 +123,77 @@ async fn connections_are_used_again() {
     assert_eq!((upstream.calls(), upstream.connections()), (10, 1));
 }
 
+#[tokio::test]
+async fn a_compressed_answer_leaves_its_connection_to_the_next() {
+    for (coding, body) in compressed(GOOD.as_bytes()).await {
+        let house = House::open();
+        let fields = format!("Content-Encoding: {coding}\r\n");
+        let whole = reply("200 OK", &fields, &body);
+        let chunked = in_chunks("200 OK", &fields, &body);
+        // The last chunk, which is empty, comes by itself.
+        let (most, last) = chunked.split_at(chunked.len() - 5);
+        let go_on = Arc::new(Notify::new());
+        go_on.notify_one();
+        let apart = Act::Pause(most.to_vec(), go_on, last.to_vec());
+        let upstream = Upstream::start([Act::Write(whole), Act::Write(chunked.clone()), apart]).await;
+        let grant = house.grant(MUTATION, &upstream.url);
+        for _ in 0..4 {
+            assert_eq!(house.good(&grant).await, GOOD, "{coding}");
+        }
+        assert_eq!((upstream.calls(), upstream.connections()), (4, 1), "{coding}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_several_members_is_read_to_its_end() {
+    let (begin, end) = GOOD.split_at(10);
+    let (begin, end) = (compressed(begin.as_bytes()).await, compressed(end.as_bytes()).await);
+    for ((coding, begin), (_, end)) in begin.into_iter().zip(end) {
+        let fields = format!("Content-Encoding: {coding}\r\n");
+        let upstream = Upstream::start([Act::Write(reply("200 OK", &fields, [begin, end].concat()))]).await;
+        let house = House::open();
+        assert_eq!(house.good(&house.grant(QUERY, &upstream.url)).await, GOOD, "{coding}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_leaves_its_connection_to_the_next() {
+    let house = House::open();
+    let text = "no ".repeat(1_000);
+    let failures = ["401 Unauthorized", "429 Too Many Requests", "500 Internal Server Error", "302 Found"];
+    for status in failures {
+        let replies = [reply(status, "", &text), in_chunks(status, "", text.as_bytes())];
+        let upstream = Upstream::start(replies.map(Act::Write)).await;
+        let grant = house.grant(MUTATION, &upstream.url);
+        for _ in 0..2 {
+            assert!(house.call(&grant).await.is_err(), "{status}");
+        }
+        assert_eq!(house.good(&grant).await, GOOD, "{status}");
+        assert_eq!((upstream.calls(), upstream.connections()), (3, 1), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_that_does_not_end_is_not_waited_for() {
+    let house = House::open();
+    let head = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 10\r\n\r\n1".to_owned();
+    let long = reply("500 Internal Server Error", "", " ".repeat(1 << 20));
+    for act in [Act::Hang(head.into_bytes()), Act::Write(long)] {
+        let upstream = Upstream::start([act]).await;
+        let grant = house.grant(MUTATION, &upstream.url);
+        let fault = house.call(&grant).await.map(|_| ()).unwrap_err();
+        assert_eq!(fault.reason(), Reason::UpstreamError);
+        assert_eq!(house.good(&grant).await, GOOD);
+        assert_eq!(upstream.connections(), 2);
+    }
+}
+
+/// The same as [`reply`], in one chunk.
+fn in_chunks(status: &str, fields: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 {status}\r\n{fields}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len());
+    [head.as_bytes(), body, b"\r\n0\r\n\r\n"].concat()
+}
+
 /// A good upstream over TLS that speaks what `alpn` says, and tells the HTTP version of each request.
 async fn secure(alpn: &[&[u8]]) -> (String, CertificateDer<'static>, mpsc::Receiver<Version>) {
     secure_with(alpn, []).await

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
@@ -16,6 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// What is read at most of an answer that nobody wants, and how long it is waited for.
+const UNWANTED_BYTES: usize = 64 << 10;
+const UNWANTED_FOR: Duration = Duration::from_millis(100);
 /// How long a connection stays without a request.
 const IDLE: Duration = Duration::from_secs(90);
 
@@ -129,6 +132,21 @@ impl Body {
     /// When the head of the answer had come.
     pub(crate) fn began(&self) -> Instant {
         self.began
+    }
+
+    /// Reads to the end what nobody wants, if that is little and comes at once: a new connection would cost more.
+    pub(crate) async fn drain(mut self) {
+        let mut left = UNWANTED_BYTES;
+        let drained = async {
+            while self.lease.is_some()
+                && let Some(Ok(frame)) = self.frame().await
+                && let Some(less) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len))
+            {
+                left = less;
+            }
+        };
+        // What has not ended by then ends with its connection.
+        tokio::time::timeout(UNWANTED_FOR, drained).await.ok();
     }
 
     fn ended(&mut self) {
