@@ -30,7 +30,7 @@ pub(crate) struct Options {
     /// How many connections, each with one call at a time
     #[arg(long, value_delimiter = ',', default_value = "1,16,64", value_name = "N,…")]
     connections: Vec<u32>,
-    /// Which answers the upstream gives: `small` has 300 bytes, `large` 30 KB
+    /// Which answers the upstream gives: `small` has 300 bytes, `large` 30 KB, `gzip` 30 KB compressed (houses alone)
     #[arg(long, value_delimiter = ',', default_value = "small,large", value_name = "SIZE,…")]
     pub(crate) answers: Vec<Answer>,
     /// Which contenders, of those that the mode knows, besides peers [default: all]

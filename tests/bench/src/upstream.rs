@@ -1,7 +1,8 @@
 //! An upstream that costs next to nothing: it reads a request and gives the same answer each time.
 
 use crate::request;
-use std::{fmt::Write, io, net::SocketAddr, sync::Arc, thread, time::Duration};
+use flate2::{Compression, write::GzEncoder};
+use std::{io, io::Write, net::SocketAddr, sync::Arc, thread, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -18,6 +19,8 @@ pub(crate) enum Answer {
     Small,
     /// 30 KB.
     Large,
+    /// 30 KB as real APIs give them: compressed, in chunks.
+    Gzip,
     /// 300 bytes, as late as a real API gives them.
     #[value(skip)]
     Late,
@@ -35,12 +38,13 @@ pub(crate) const DELAY: Duration = Duration::from_millis(50);
 const STEP: (usize, Duration) = (1 << 20, Duration::from_millis(100));
 
 impl Answer {
-    const ALL: [Self; 5] = [Self::Small, Self::Large, Self::Late, Self::Huge, Self::Paced];
+    const ALL: [Self; 6] = [Self::Small, Self::Large, Self::Gzip, Self::Late, Self::Huge, Self::Paced];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Small => "small",
             Self::Large => "large",
+            Self::Gzip => "gzip",
             Self::Late => "late",
             Self::Huge => "huge",
             Self::Paced => "paced",
@@ -50,7 +54,7 @@ impl Answer {
     fn nodes(self) -> u32 {
         match self {
             Self::Small | Self::Late => 4,
-            Self::Large => 434,
+            Self::Large | Self::Gzip => 434,
             Self::Huge | Self::Paced => 440_000,
         }
     }
@@ -58,18 +62,11 @@ impl Answer {
 
 /// The body of an answer: builds of a pipeline.
 pub(crate) fn body(answer: Answer) -> String {
-    let mut body = String::from(r#"{"data":{"pipeline":{"builds":{"edges":["#);
-    for node in 0..answer.nodes() {
-        let comma = if node == 0 { "" } else { "," };
-        // Writing to a string does not fail.
-        let _written = write!(
-            body,
-            r#"{comma}{{"node":{{"url":"https://ci.example.test/acme/web/builds/{:05}"}}}}"#,
-            1000 + node
-        );
-    }
-    body.push_str("]}}}}");
-    body
+    let node = |at: u32| {
+        format!(r#"{{"node":{{"url":"https://ci.example.test/acme/web/builds/{:05}"}}}}"#, 1000 + at)
+    };
+    let nodes: Vec<String> = (0..answer.nodes()).map(node).collect();
+    format!(r#"{{"data":{{"pipeline":{{"builds":{{"edges":[{}]}}}}}}}}"#, nodes.join(","))
 }
 
 /// An upstream on a thread of its own, until the process ends.
@@ -90,11 +87,11 @@ impl Upstream {
 }
 
 /// Answers, each with the whole of it.
-type Answers = Arc<Vec<(Answer, String)>>;
+type Answers = Arc<Vec<(Answer, Vec<u8>)>>;
 
 async fn serve(listener: std::net::TcpListener) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let answers: Answers = Arc::new(Answer::ALL.map(prepared).into());
+    let answers: Answers = Arc::new(Answer::ALL.into_iter().map(prepared).collect::<io::Result<_>>()?);
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -104,12 +101,19 @@ async fn serve(listener: std::net::TcpListener) -> io::Result<()> {
     }
 }
 
-fn prepared(answer: Answer) -> (Answer, String) {
+fn prepared(answer: Answer) -> io::Result<(Answer, Vec<u8>)> {
     let body = body(answer);
-    let length = body.len();
-    let head =
-        format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
-    (answer, head + &body)
+    let mut whole = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n".to_vec();
+    if answer == Answer::Gzip {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(body.as_bytes())?;
+        let body = encoder.finish()?;
+        write!(whole, "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len())?;
+        whole.extend([&*body, b"\r\n0\r\n\r\n"].concat());
+    } else {
+        write!(whole, "Content-Length: {}\r\n\r\n{body}", body.len())?;
+    }
+    Ok((answer, whole))
 }
 
 /// The name of the answer that a request is for; what is asked besides does not matter.
@@ -134,7 +138,7 @@ async fn converse(mut stream: TcpStream, answers: Answers) -> io::Result<()> {
         let name = wanted(head);
         let known = answers.iter().find(|(answer, _)| name == Some(answer.name().as_bytes()));
         match known {
-            Some((answer, whole)) if allowed => say(&mut stream, *answer, whole.as_bytes()).await?,
+            Some((answer, whole)) if allowed => say(&mut stream, *answer, whole).await?,
             _ => stream.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await?,
         }
         read.drain(..length);
@@ -143,7 +147,7 @@ async fn converse(mut stream: TcpStream, answers: Answers) -> io::Result<()> {
 
 async fn say(stream: &mut TcpStream, answer: Answer, whole: &[u8]) -> io::Result<()> {
     match answer {
-        Answer::Small | Answer::Large | Answer::Huge => stream.write_all(whole).await,
+        Answer::Small | Answer::Large | Answer::Gzip | Answer::Huge => stream.write_all(whole).await,
         Answer::Late => {
             sleep(DELAY).await;
             stream.write_all(whole).await
