@@ -26,7 +26,7 @@ enum Left<'a> {
     End,
 }
 
-/// Whether the object that `text`, which is UTF-8, consists of has `data` or `errors`; nothing where a closer look is
+/// Whether the object that `text` consists of has `data` or `errors`; nothing where that is no JSON or a closer look is
 /// needed.
 pub(super) fn response(text: &[u8]) -> Option<bool> {
     let mut quotes = Quotes::of(text);
