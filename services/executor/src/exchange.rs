@@ -98,7 +98,7 @@ impl Exchange {
             Failure::failed(fault).retryable()
         })?;
         if let Err(failure) = answer::judge(response.status(), response.headers()) {
-            Box::pin(response.into_body().drain()).await;
+            Box::pin(response.into_body().drain(self.deadline)).await;
             return Err(failure);
         }
         Ok(response)

@@ -22,6 +22,7 @@ mod session;
 mod thread;
 mod tickets;
 mod upstream;
+pub mod wakes;
 
 pub use config::{Config, Stage, StageObserver};
 pub use executor::{Executor, OpenError, open};

@@ -7,6 +7,7 @@ mod connect;
 mod pool;
 mod proxy;
 
+use crate::wakes::Wakes;
 use bytes::Bytes;
 use connect::Connector;
 use http::{HeaderValue, Request, Response, Uri, header};
@@ -21,6 +22,7 @@ use pool::{Connection, Http1, Pool};
 use rustls_pki_types::CertificateDer;
 use std::{
     error::Error,
+    future::poll_fn,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -235,7 +237,8 @@ impl Host {
             return Ok(Connection::Http2(sender));
         }
         let (sender, connection) = self.http1.handshake(stream).await.map_err(SendError::Broken)?;
-        tokio::spawn(async { drop(connection.await) });
+        let (mut connection, mut wakes) = (Box::pin(connection), Wakes::default());
+        tokio::spawn(poll_fn(move |context| wakes.poll(connection.as_mut(), context).map(drop)));
         Ok(Connection::Http1(Http1 { sender, proxied: connected.is_proxied() }))
     }
 

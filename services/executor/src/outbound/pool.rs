@@ -1,5 +1,6 @@
 //! The connections to one host that are free: taken newest first, given back when an answer has been read.
 
+use crate::wakes;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
@@ -134,8 +135,9 @@ impl Body {
         self.began
     }
 
-    /// Reads to the end what nobody wants, if that is little and comes at once: a new connection would cost more.
-    pub(crate) async fn drain(mut self) {
+    /// Reads to the end what nobody wants, if that is little and comes at once, before `deadline` too: a new connection
+    /// would cost more.
+    pub(crate) async fn drain(mut self, deadline: Instant) {
         let mut left = UNWANTED_BYTES;
         let drained = async {
             while self.lease.is_some()
@@ -146,7 +148,8 @@ impl Body {
             }
         };
         // What has not ended by then ends with its connection.
-        tokio::time::timeout(UNWANTED_FOR, drained).await.ok();
+        let until = deadline.min(Instant::now() + UNWANTED_FOR);
+        tokio::time::timeout_at(until.into(), drained).await.ok();
     }
 
     fn ended(&mut self) {
@@ -166,7 +169,10 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = Pin::new(&mut self.incoming).poll_frame(context);
+        let polled = match self.lease {
+            Some(_) => wakes::poll_frame(&mut self.incoming, context),
+            None => Pin::new(&mut self.incoming).poll_frame(context),
+        };
         let ended = match &polled {
             Poll::Ready(Some(Ok(_))) => self.incoming.is_end_stream(),
             Poll::Ready(None) => true,
@@ -190,5 +196,44 @@ impl http_body::Body for Body {
 impl fmt::Debug for Body {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("Body").field(&self.incoming).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Client, Config},
+        *,
+    };
+    use http::{Request, Uri};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        time::sleep,
+    };
+
+    #[tokio::test]
+    async fn an_end_that_does_not_come_is_not_waited_for_longer_than_the_call_has() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let host = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_u8().await.unwrap();
+            stream
+                .write_all(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 10\r\n\r\n1")
+                .await
+                .unwrap();
+            stream
+        });
+        let client = Client::new(&Config::default(), &uri).unwrap();
+        let response = client.send(Request::post("/").body(Full::default()).unwrap()).await.unwrap();
+        let stream = host.await.unwrap();
+        let in_time = tokio::select! {
+            biased;
+            () = response.into_body().drain(Instant::now()) => true,
+            () = sleep(UNWANTED_FOR / 2) => false,
+        };
+        drop(stream);
+        assert!(in_time);
     }
 }
