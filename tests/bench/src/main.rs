@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a command that prints")]
 
 mod allocations;
+mod beside;
 mod closed;
 mod contender;
 mod contenders;
@@ -84,6 +85,9 @@ async fn measure(options: &Options, shapes: &shapes::Shapes<'_>) -> Result<Findi
     let modes = &options.modes;
     if let Some(rates) = &modes.open {
         return open::measure(options, rates, shapes).await;
+    }
+    if let Some(binary) = &modes.beside {
+        return beside::measure(options, binary, shapes).await;
     }
     if modes.overload {
         return overload::measure(options, shapes).await;

@@ -69,6 +69,12 @@ pub(crate) struct Modes {
     /// it is not left out.
     #[arg(long, value_name = "RATE,…|half")]
     pub(crate) open: Option<Rates>,
+    /// Another build, loaded at the same time: what a call costs the processor in both (`up` and `split-unix`)
+    ///
+    /// Whatever else the machine does is done to both, so that a difference of a few hundredths shows. Each round starts
+    /// the processes anew.
+    #[arg(long, value_name = "BINARY")]
+    pub(crate) beside: Option<PathBuf>,
     /// Ten times the load that saturates, for a few seconds (`nginx`, `up` and `split-unix`)
     ///
     /// Once with an upstream that answers at once, where processors are what runs out, and once with one that
@@ -99,6 +105,7 @@ Examples:
   bench --open half --only nginx,up
   bench --allocations --binary target/debug/portals
   bench --stored 10,10000,100000 --seconds 10
+  bench --beside before/portals --only up --answers small --connections 32 --seconds 3 --rounds 10
   bench --answers small --peer 'other=other-gateway --port 4000,url=http://127.0.0.1:4000/graphql,body={\"query\":\"…\"}'
 
 It needs a release build of portals: cargo build --release && cargo run --release --package bench";
