@@ -22,7 +22,6 @@ mod session;
 mod thread;
 mod tickets;
 mod upstream;
-pub mod wakes;
 
 pub use config::{Config, Stage, StageObserver};
 pub use executor::{Executor, OpenError, open};

@@ -7,7 +7,6 @@ mod connect;
 mod pool;
 mod proxy;
 
-use crate::wakes::Wakes;
 use bytes::Bytes;
 use connect::Connector;
 use http::{HeaderValue, Request, Response, Uri, header};
@@ -22,7 +21,6 @@ use pool::{Connection, Http1, Pool};
 use rustls_pki_types::CertificateDer;
 use std::{
     error::Error,
-    future::poll_fn,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -237,8 +235,7 @@ impl Host {
             return Ok(Connection::Http2(sender));
         }
         let (sender, connection) = self.http1.handshake(stream).await.map_err(SendError::Broken)?;
-        let (mut connection, mut wakes) = (Box::pin(connection), Wakes::default());
-        tokio::spawn(poll_fn(move |context| wakes.poll(connection.as_mut(), context).map(drop)));
+        tokio::spawn(async { drop(connection.await) });
         Ok(Connection::Http1(Http1 { sender, proxied: connected.is_proxied() }))
     }
 

@@ -1,6 +1,5 @@
 //! The connections to one host that are free: taken newest first, given back when an answer has been read.
 
-use crate::wakes;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
@@ -169,10 +168,7 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = match self.lease {
-            Some(_) => wakes::poll_frame(&mut self.incoming, context),
-            None => Pin::new(&mut self.incoming).poll_frame(context),
-        };
+        let polled = Pin::new(&mut self.incoming).poll_frame(context);
         let ended = match &polled {
             Poll::Ready(Some(Ok(_))) => self.incoming.is_end_stream(),
             Poll::Ready(None) => true,

@@ -7,7 +7,6 @@ use super::{
     unread::Answered,
 };
 use bytes::Bytes;
-use executor::wakes::{self, Wakes};
 use futures_util::stream::{self, BoxStream, SelectAll, StreamExt};
 use http::{HeaderValue, Request, Response, Version, header};
 use http_body::{Body, Frame, SizeHint};
@@ -75,7 +74,7 @@ impl Room {
     fn answer(
         self,
         connection: &edge::Connection,
-        request: Request<Asked>,
+        request: Request<Incoming>,
         shutdown: Option<Shutdown>,
     ) -> impl Future<Output = Response<edge::Body>> + Send {
         async move {
@@ -150,7 +149,6 @@ pub(crate) async fn serve<S>(
         let end = (!multiplexed).then(|| end.clone());
         let answers = begun_answers.clone();
         let (room, ending, from) = (room.clone(), ending.clone(), Arc::clone(&from));
-        let request = request.map(|body| Asked { body, multiplexed });
         async move {
             let response = room.answer(&from, request, ending).await;
             let mut response = response.map(|body| answers.begin(body, call));
@@ -161,14 +159,13 @@ pub(crate) async fn serve<S>(
         }
     });
     let mut connection = pin!(protocol.serve_connection(stream, service));
-    let mut wakes = Wakes::default();
     let mut due = next_look(&pace);
     let mut events = SelectAll::from_iter([farewell(shutdown, peers, &pace), look_at(due)]);
     let mut closing = false;
     loop {
         let event = poll_fn(|context| {
             // What a peer did wrong with its connection concerns nobody else.
-            if wakes.poll(connection.as_mut(), context).is_ready() {
+            if connection.as_mut().poll(context).is_ready() {
                 return Poll::Ready(None);
             }
             // A head that has begun has less time than the idleness before it had.
@@ -241,12 +238,12 @@ fn look_at(due: Instant) -> BoxStream<'static, Event> {
 ///
 /// So a session with an executor drains as calls do: what it has asked is answered, and then it is over.
 struct Ending {
-    body: Asked,
+    body: Incoming,
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Ending {
-    fn new(body: Asked, shutdown: Shutdown) -> Self {
+    fn new(body: Incoming, shutdown: Shutdown) -> Self {
         let end = Box::pin(async move {
             shutdown.begun().await;
             time::sleep(LAST_WORDS).await;
@@ -266,35 +263,6 @@ impl Body for Ending {
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Pending => self.end.as_mut().poll(context).map(|()| None),
             ready => ready,
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The body of a request.
-struct Asked {
-    body: Incoming,
-    multiplexed: bool,
-}
-
-impl Body for Asked {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match self.multiplexed {
-            true => Pin::new(&mut self.body).poll_frame(context),
-            false => wakes::poll_frame(&mut self.body, context),
         }
     }
 
