@@ -3,157 +3,91 @@
 //! What is left between them is theirs: builds that take turns differ by a tenth for nothing.
 
 use crate::{
-    Failure, Findings,
+    Failure, Findings, closed,
     contender::{Contender, Kind},
-    cost,
     figures::median,
-    load::{self, Run, Target},
     options::Options,
+    report::{self, Measure},
     shapes::{Limits, Shapes},
-    upstream::{self, Answer},
+    upstream::Answer,
 };
-use serde_json::{Value, json};
-use std::{fmt::Write, fs, path::Path, time::Duration};
+use std::{fmt::Write, fs, path::Path};
 
 const KINDS: [Kind; 2] = [Kind::Up, Kind::SplitUnix];
-
-/// A house of each build, of the same shape.
-struct Pair {
-    house: Contender,
-    beside: Contender,
-}
-
-/// One shape of both builds with one answer and so many connections each.
-struct Measure {
-    kind: Kind,
-    answer: Answer,
-    connections: u32,
-    /// CPU seconds per thousand calls of each round: of the binary, and of the one beside it.
-    rounds: Vec<(f64, f64)>,
-    failed: u32,
-}
 
 pub(crate) async fn measure(
     options: &Options,
     beside: &Path,
     shapes: &Shapes<'_>,
 ) -> Result<Findings, Failure> {
-    let kinds = options.kinds(&KINDS);
-    let mut measures = Vec::new();
-    for kind in &kinds {
-        for answer in &options.answers {
-            let of = |connections: &u32| Measure::new(*kind, *answer, *connections);
-            measures.extend(options.connections().iter().map(of));
-        }
-    }
+    let mut pairs = Vec::new();
     for round in 0..options.rounds() {
-        for kind in &kinds {
+        for kind in options.kinds(&KINDS) {
             // Where its memory lies makes a process dearer or cheaper for all its life, so that each round has others.
-            let Some(pair) = Pair::open(*kind, options, beside, shapes, round).await? else { continue };
-            for measure in measures.iter_mut().filter(|measure| measure.kind == *kind) {
-                measure.round(&pair, options.duration()).await?;
-                eprintln!("round {round}: {}", measure.line());
+            let folder = shapes.folder.join(round.to_string());
+            let house = open(kind, shapes.binary, &folder.join("house"), options, shapes).await?;
+            let other = open(kind, beside, &folder.join("beside"), options, shapes).await?;
+            let (Some(house), Some(mut other)) = (house, other) else { continue };
+            other.name.push_str(" beside");
+            for answer in &options.answers {
+                for connections in options.connections() {
+                    let (ours, theirs) = tokio::try_join!(
+                        closed::one(&house, *answer, *connections, options),
+                        closed::one(&other, *answer, *connections, options)
+                    )?;
+                    let (Some(ours), Some(theirs)) = (ours, theirs) else { continue };
+                    eprintln!("round {round}: {ours}\nround {round}: {theirs}");
+                    pairs.push([ours, theirs]);
+                }
             }
-            pair.house.close().await;
-            pair.beside.close().await;
+            house.close().await;
+            other.close().await;
         }
     }
     let mut text = String::new();
-    for measure in &measures {
-        // Writing to a string does not fail.
-        let _written = writeln!(text, "{}", measure.line());
-    }
-    let failed = measures.iter().map(|measure| measure.failed).sum();
-    Ok(Findings { text, figures: measures.iter().map(Measure::json).collect(), failed })
-}
-
-impl Pair {
-    async fn open(
-        kind: Kind,
-        options: &Options,
-        beside: &Path,
-        shapes: &Shapes<'_>,
-        round: u32,
-    ) -> Result<Option<Self>, Failure> {
-        let folder = shapes.folder.join(round.to_string());
-        let opened = async |binary: &Path, name: &str| {
-            let folder = folder.join(name);
-            fs::create_dir_all(&folder)?;
-            let shapes = Shapes { binary, folder: &folder, upstream: shapes.upstream };
-            let mut house = shapes.open(kind, Limits::default()).await?;
-            if let Some(house) = &mut house {
-                shapes.furnish(house, &options.answers).await?;
+    for kind in options.kinds(&KINDS) {
+        for answer in &options.answers {
+            for connections in options.connections() {
+                line(&mut text, &pairs, (kind, *answer, *connections));
             }
-            Ok::<_, Failure>(house)
-        };
-        let (house, beside) = (opened(shapes.binary, "house").await?, opened(beside, "beside").await?);
-        Ok(house.zip(beside).map(|(house, beside)| Self { house, beside }))
+        }
     }
-
-    /// What both have cost so far.
-    fn costs(&self) -> Result<[Duration; 2], Failure> {
-        Ok([cost::of(&self.house.processes())?, cost::of(&self.beside.processes())?])
-    }
+    let measures = pairs.concat();
+    let failed = measures.iter().map(Measure::failed).sum();
+    Ok(Findings { text, figures: report::json(&measures), failed })
 }
 
-async fn target(house: &Contender, answer: Answer) -> Result<Target, Failure> {
-    let requests = house.requests(answer).ok_or("a house gives every answer")?;
-    let target = Target { address: house.address, requests };
-    load::check(&target, &upstream::body(answer)).await?;
-    Ok(target)
+async fn open(
+    kind: Kind,
+    binary: &Path,
+    folder: &Path,
+    options: &Options,
+    shapes: &Shapes<'_>,
+) -> Result<Option<Contender>, Failure> {
+    fs::create_dir_all(folder)?;
+    let shapes = Shapes { binary, folder, upstream: shapes.upstream };
+    let mut house = shapes.open(kind, Limits::default()).await?;
+    if let Some(house) = &mut house {
+        shapes.furnish(house, &options.answers).await?;
+    }
+    Ok(house)
 }
 
-fn per_thousand(spent: Duration, run: &Run) -> f64 {
-    let calls = u32::try_from(run.latencies.len()).unwrap_or(u32::MAX);
-    spent.as_secs_f64() * 1000.0 / f64::from(calls.max(1))
-}
-
-fn failed(run: &Run) -> u32 {
-    run.failed + u32::try_from(run.refused.len()).unwrap_or(u32::MAX)
-}
-
-impl Measure {
-    fn new(kind: Kind, answer: Answer, connections: u32) -> Self {
-        Self { kind, answer, connections, rounds: Vec::new(), failed: 0 }
-    }
-
-    /// Warms both up, then counts what they do at the same time and what that costs.
-    async fn round(&mut self, pair: &Pair, time: Duration) -> Result<(), Failure> {
-        let targets = [target(&pair.house, self.answer).await?, target(&pair.beside, self.answer).await?];
-        let [house, beside] = &targets;
-        let loaded = async |time: Duration| {
-            let loads =
-                (load::closed(house, self.connections, time), load::closed(beside, self.connections, time));
-            tokio::try_join!(loads.0, loads.1)
-        };
-        loaded(time / 5).await?;
-        let before = pair.costs()?;
-        let (house, beside) = loaded(time).await?;
-        let after = pair.costs()?;
-        let [ours, theirs] = [after[0].saturating_sub(before[0]), after[1].saturating_sub(before[1])];
-        self.rounds.push((per_thousand(ours, &house), per_thousand(theirs, &beside)));
-        self.failed += failed(&house) + failed(&beside);
-        Ok(())
-    }
-
-    fn line(&self) -> String {
-        let middle = |of: fn(&(f64, f64)) -> f64| median(self.rounds.iter().map(of).collect());
-        format!(
-            "{:<10} {:<5} {:>3} connections each  {:.4} CPU s/1000, {:.3} of {:.4} beside it",
-            self.kind.name(),
-            self.answer.name(),
-            self.connections,
-            middle(|(house, _)| *house),
-            middle(|(house, other)| house / other),
-            middle(|(_, other)| *other),
-        )
-    }
-
-    fn json(&self) -> Value {
-        json!({
-            "contender": self.kind.name(), "answer": self.answer.name(), "connections": self.connections,
-            "cpu_seconds_per_1000": self.rounds.iter().map(|(house, _)| house).collect::<Vec<_>>(),
-            "cpu_seconds_per_1000_beside": self.rounds.iter().map(|(_, other)| other).collect::<Vec<_>>(),
-        })
-    }
+/// The medians of all rounds.
+fn line(text: &mut String, pairs: &[[Measure; 2]], (kind, answer, connections): (Kind, Answer, u32)) {
+    let name = kind.name();
+    let of = |[ours, _]: &&[Measure; 2]| {
+        (ours.contender.as_str(), ours.answer, ours.connections) == (name, answer, connections)
+    };
+    let rounds =
+        pairs.iter().filter(of).map(|pair| pair.each_ref().map(|measure| measure.cost.as_secs_f64()));
+    let (ours, theirs): (Vec<f64>, Vec<f64>) = rounds.map(<(f64, f64)>::from).unzip();
+    let ratios = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect();
+    let [ours, theirs, ratio] = [ours, theirs, ratios].map(median);
+    // Writing to a string does not fail.
+    let _written = writeln!(
+        text,
+        "{name:<10} {:<5} {connections:>3} connections each  {ours:.4} CPU s/1000, {ratio:.3} of {theirs:.4} beside it",
+        answer.name(),
+    );
 }

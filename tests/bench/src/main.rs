@@ -60,9 +60,11 @@ fn failed(error: &Failure) -> ExitCode {
 }
 
 async fn bench(options: &Options) -> Result<(), Failure> {
-    if !options.binary.is_file() {
-        let missing = format!("there is no {}; build it first", options.binary.display());
-        return Err(io::Error::new(io::ErrorKind::NotFound, missing).into());
+    for binary in [&options.binary].into_iter().chain(&options.modes.beside) {
+        if !binary.is_file() {
+            let missing = format!("there is no {}; build it first", binary.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, missing).into());
+        }
     }
     let machine = Machine::here();
     let folder = tempfile::tempdir()?;
