@@ -61,6 +61,7 @@ where
         .enable_all()
         .build()
         .map_err(|error| Failure::system(format!("starting a runtime: {error}")))?;
+    runtime.spawn_blocking(gather_randomness);
     let done = runtime.block_on(async {
         let process = Process::start(options)?;
         role(process).await
@@ -68,6 +69,14 @@ where
     // What still blocks one of its threads does not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     done
+}
+
+/// The first randomness of a process comes from the jitter of its processor, for which the library takes some 60 ms:
+/// while it starts, and not while a call waits for a ticket or a TLS connection.
+fn gather_randomness() {
+    if aws_lc_rs::rand::fill(&mut [0]).is_err() {
+        tracing::error!("the system has no randomness to give");
+    }
 }
 
 impl Process {

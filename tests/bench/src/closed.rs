@@ -50,13 +50,18 @@ pub(crate) async fn one(
     options: &Options,
 ) -> Result<Option<Measure>, Failure> {
     let Some(requests) = contender.requests(answer) else { return Ok(None) };
-    let target = Target { address: contender.address, requests };
-    load::check(&target, &upstream::body(answer)).await?;
-    load::closed(&target, connections, options.duration() / 5).await?;
+    let target = &Target { address: contender.address, requests };
+    load::check(target, &upstream::body(answer)).await?;
+    let run = |time| async move {
+        match options.disable_keepalive {
+            true => load::closed_anew(target, connections, time).await,
+            false => load::closed(target, connections, time).await,
+        }
+    };
+    run(options.duration() / 5).await?;
     let processes = contender.processes();
     let before = cost::of(&processes)?;
-    let Run { latencies, took, failed, refused, .. } =
-        load::closed(&target, connections, options.duration()).await?;
+    let Run { latencies, took, failed, refused, .. } = run(options.duration()).await?;
     // What is still in the pipes when the clock stops belongs to the calls that were counted.
     let spent = cost::of(&processes)?.saturating_sub(before);
     let latencies = Latencies::from(latencies);

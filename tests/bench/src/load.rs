@@ -63,13 +63,27 @@ pub(crate) async fn check(target: &Target, expected: &str) -> Result<(), Failure
 
 /// Calls over so many connections for so long, each with one call at a time.
 pub(crate) async fn closed(target: &Target, connections: u32, time: Duration) -> Result<Run, Failure> {
+    in_a_loop(target, connections, time, None).await
+}
+
+/// The same with a new connection for each call, as curl makes; connecting counts as part of the call.
+pub(crate) async fn closed_anew(target: &Target, callers: u32, time: Duration) -> Result<Run, Failure> {
+    in_a_loop(target, callers, time, Some(target.address)).await
+}
+
+async fn in_a_loop(
+    target: &Target,
+    connections: u32,
+    time: Duration,
+    anew: Option<SocketAddr>,
+) -> Result<Run, Failure> {
     let mut callers = JoinSet::new();
     let open = open_all(target, connections).await?;
     let began = Instant::now();
     for (number, connection) in open.into_iter().enumerate() {
         let requests = Arc::clone(&target.requests);
         // Callers begin at different places of the list.
-        callers.spawn(in_turn(connection, requests, number * 61, began + time));
+        callers.spawn(in_turn(connection, anew, requests, number * 61, began + time));
     }
     gathered(callers, began).await
 }
@@ -110,6 +124,7 @@ async fn gathered(mut callers: JoinSet<io::Result<Run>>, began: Instant) -> Resu
 
 async fn in_turn(
     mut connection: Connection,
+    anew: Option<SocketAddr>,
     requests: Arc<Vec<Vec<u8>>>,
     first: usize,
     until: Instant,
@@ -119,6 +134,9 @@ async fn in_turn(
         let began = Instant::now();
         if began >= until {
             break;
+        }
+        if let Some(address) = anew {
+            connection = Connection::open(address).await?;
         }
         match connection.call(request).await? {
             200 => run.latencies.push(began.elapsed()),

@@ -30,6 +30,9 @@ pub(crate) struct Options {
     /// How many connections, each with one call at a time
     #[arg(long, value_delimiter = ',', default_value = "1,16,64", value_name = "N,…")]
     connections: Vec<u32>,
+    /// A new connection for each call, as curl makes (closed loop and `--beside`)
+    #[arg(long, conflicts_with_all = ["open", "overload", "allocations", "stream", "stored", "minutes"])]
+    pub(crate) disable_keepalive: bool,
     /// Which answers the upstream gives: `small` has 300 bytes, `large` 30 KB, `gzip` 30 KB compressed (houses alone)
     #[arg(long, value_delimiter = ',', default_value = "small,large", value_name = "SIZE,…")]
     pub(crate) answers: Vec<Answer>,
@@ -103,12 +106,14 @@ const EXAMPLES: &str = "\
 Examples:
   bench --json figures.json
   bench --open half --only nginx,up
+  bench --disable-keepalive --answers small
   bench --allocations --binary target/debug/portals
   bench --stored 10,10000,100000 --seconds 10
   bench --beside before/portals --only up --answers small --connections 32 --seconds 3 --rounds 10
   bench --answers small --peer 'other=other-gateway --port 4000,url=http://127.0.0.1:4000/graphql,body={\"query\":\"…\"}'
 
-It needs a release build of portals: cargo build --release && cargo run --release --package bench";
+It needs a release build of portals, and this is how its image has it:
+  CARGO_ENCODED_RUSTFLAGS=$(services/portals/pgo/flags) cargo build --release && cargo run --release --package bench";
 
 /// How often calls are due.
 #[derive(Clone, Debug)]
@@ -166,5 +171,7 @@ mod tests {
         assert!(Options::try_parse_from(["bench", "--open", "100,200"]).is_ok());
         assert!(Options::try_parse_from(["bench", "--open", "0"]).is_err());
         assert!(Options::try_parse_from(["bench", "--stream", "--overload"]).is_err());
+        assert!(Options::try_parse_from(["bench", "--disable-keepalive"]).is_ok());
+        assert!(Options::try_parse_from(["bench", "--disable-keepalive", "--open", "half"]).is_err());
     }
 }

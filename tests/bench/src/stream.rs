@@ -80,7 +80,6 @@ async fn one(house: &Contender, smoke: bool) -> Result<Measure, Failure> {
         small.read(None).await?;
     }
     let before = memory(house)?;
-    let paced = Call::of(house, Answer::Paced)?.read(None).await?;
     let huge = Arc::new(Call::of(house, Answer::Huge)?);
     let mut growths = Vec::new();
     for calls in CALLS {
@@ -101,6 +100,7 @@ async fn one(house: &Contender, smoke: bool) -> Result<Measure, Failure> {
             break;
         }
     }
+    let paced = Call::of(house, Answer::Paced)?.read(None).await?;
     let at_once = huge.read(None).await?;
     Ok(Measure { contender: house.name.clone(), paced, at_once, growths })
 }
