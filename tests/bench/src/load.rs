@@ -2,8 +2,10 @@
 //! a schedule that waits for nobody.
 
 mod alarm;
+mod probe;
 mod schedule;
 
+pub(crate) use probe::Probe;
 pub(crate) use schedule::Schedule;
 
 use crate::{Failure, request};

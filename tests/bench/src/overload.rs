@@ -5,7 +5,7 @@ use crate::{
     contender::{Contender, Kind},
     cost,
     figures::{Latencies, millis},
-    load::{self, Run, Schedule, Target},
+    load::{self, Probe, Run, Schedule, Target},
     nginx,
     options::Options,
     shapes::{Limits, Shapes},
@@ -61,6 +61,8 @@ struct Flood {
     refused: Latencies,
     failed: u32,
     unsent: u32,
+    /// How long one caller beside the flood waited for a good answer, and for being refused.
+    beside: (Latencies, Latencies),
     /// Processors that were busy: with the house, and with load and upstream.
     busy: (f64, f64),
     after: Goodput,
@@ -127,15 +129,19 @@ async fn flood(
     let rate = most * f64::from(TIMES);
     let processes = contender.processes();
     let spent = (cost::of(&processes)?, cost::own()?);
+    let probe = Probe::begin(target);
     let run = load::open(target, sockets, Schedule::flood(rate, options.duration(), sockets)).await?;
-    let Run { from_sending, refused, failed, unsent, took, .. } = run;
+    let Run { from_sending, refused, mut failed, unsent, took, .. } = run;
     let cores =
         |now: Duration, before: Duration| now.saturating_sub(before).as_secs_f64() / took.as_secs_f64();
     let busy = (cores(cost::of(&processes)?, spent.0), cores(cost::own()?, spent.1));
+    let probed = probe.end().await?;
+    failed += probed.failed;
+    let beside = (probed.from_sending.into(), probed.refused.into());
     sleep(PAUSE).await;
     let after = goodput(load::closed(target, connections, options.duration()).await?);
     let good = goodput(Run { latencies: from_sending, took, ..Run::default() });
-    Ok(Flood { sockets, rate, good, refused: refused.into(), failed, unsent, busy, after })
+    Ok(Flood { sockets, rate, good, refused: refused.into(), failed, unsent, beside, busy, after })
 }
 
 fn goodput(run: Run) -> Goodput {
@@ -167,7 +173,7 @@ fn section(text: &mut String, measure: &Measure) -> fmt::Result {
     };
     line(text, &format!("peak, closed loop, {connections} connections"), before)?;
     writeln!(text, "  saturated from {saturating} connections on")?;
-    for Flood { sockets, rate, good, refused, failed, unsent, busy, after } in floods {
+    for Flood { sockets, rate, good, refused, failed, unsent, beside, busy, after } in floods {
         line(text, &format!("flood of {rate:.0}/s over {sockets} sockets"), good)?;
         let answered = good.latencies.count() + refused.count() + failed;
         let share = f64::from(refused.count()) / f64::from(answered.max(1)) * 100.0;
@@ -176,6 +182,17 @@ fn section(text: &mut String, measure: &Measure) -> fmt::Result {
             text,
             "  refused: {share:.0} % of {answered} answers, p50 {p50:.2} ms  p99 {p99:.2} ms  p99.9 {p999:.2} ms; \
              {failed} failed, {unsent} never sent"
+        )?;
+        let (served, told) = beside;
+        writeln!(
+            text,
+            "  a caller beside it: {} answers, p50 {:.2} ms  p99 {:.2} ms; {} refusals, p50 {:.2} ms  p99 {:.2} ms",
+            served.count(),
+            millis(served.p50()),
+            millis(served.p99()),
+            told.count(),
+            millis(told.p50()),
+            millis(told.p99()),
         )?;
         let (house, load) = busy;
         writeln!(text, "  processors busy: {house:.2} with it, {load:.2} with load and upstream")?;
@@ -190,7 +207,8 @@ fn json(measure: &Measure) -> Value {
     let flood = |flood: &Flood| {
         json!({
             "sockets": flood.sockets, "due_per_second": flood.rate, "good": goodput(&flood.good),
-            "refused": flood.refused.json(), "failed": flood.failed, "unsent": flood.unsent,
+            "refused": flood.refused.json(), "beside_good": flood.beside.0.json(),
+            "beside_refused": flood.beside.1.json(), "failed": flood.failed, "unsent": flood.unsent,
             "busy_house": flood.busy.0, "busy_load_and_upstream": flood.busy.1, "after": goodput(&flood.after),
         })
     };
