@@ -43,7 +43,9 @@ impl Contenders {
         for kind in options.kinds(kinds) {
             let started = match kind {
                 Kind::Direct => Some(direct(shapes)),
-                Kind::Nginx | Kind::NginxLua => nginx::open(kind, shapes.folder, shapes.upstream).await?,
+                Kind::Nginx | Kind::NginxLua => {
+                    nginx::open(kind, shapes.folder, shapes.upstream.address).await?
+                }
                 Kind::Up | Kind::SplitTcp | Kind::SplitUnix => {
                     let mut house = shapes.open(kind, Limits::default()).await?;
                     if let Some(house) = &mut house {
@@ -55,7 +57,7 @@ impl Contenders {
             self.ours.extend(started);
         }
         for peer in &options.peer {
-            self.peers.push(peer.open(shapes.folder, shapes.upstream).await?);
+            self.peers.push(peer.open(shapes.folder, shapes.upstream.address).await?);
         }
         Ok(())
     }
@@ -82,7 +84,7 @@ impl Contenders {
 
 /// The upstream itself.
 fn direct(shapes: &Shapes<'_>) -> Contender {
-    let mut direct = Contender::new(Kind::Direct.name(), shapes.upstream, Vec::new());
+    let mut direct = Contender::new(Kind::Direct.name(), shapes.upstream.address, Vec::new());
     for answer in [Answer::Small, Answer::Large] {
         direct.has(answer, nginx::door(Kind::Direct, answer, CREDENTIAL));
     }

@@ -68,7 +68,7 @@ async fn bench(options: &Options) -> Result<(), Failure> {
     }
     let machine = Machine::here();
     let folder = tempfile::tempdir()?;
-    let upstream = Upstream::open(options.upstream_listen)?.address;
+    let upstream = &Upstream::open(options.upstream_listen, folder.path())?;
     let shapes = shapes::Shapes { binary: &options.binary, folder: folder.path(), upstream };
     let found = measure(options, &shapes).await?;
     print!("{machine}{}", found.text);

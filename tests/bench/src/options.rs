@@ -33,7 +33,8 @@ pub(crate) struct Options {
     /// A new connection for each call, as curl makes (closed loop and `--beside`)
     #[arg(long, conflicts_with_all = ["open", "overload", "allocations", "stream", "stored", "minutes"])]
     pub(crate) disable_keepalive: bool,
-    /// Which answers the upstream gives: `small` has 300 bytes, `large` 30 KB, `gzip` 30 KB compressed (houses alone)
+    /// Which answers the upstream gives: `small` has 300 bytes, `large` 30 KB, `gzip` 30 KB compressed, `tls`
+    /// and `h2` 300 bytes over TLS with HTTP/1.1 and HTTP/2 (the last three: houses alone)
     #[arg(long, value_delimiter = ',', default_value = "small,large", value_name = "SIZE,…")]
     pub(crate) answers: Vec<Answer>,
     /// Which contenders, of those that the mode knows, besides peers [default: all]

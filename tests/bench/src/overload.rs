@@ -72,7 +72,7 @@ pub(crate) async fn measure(options: &Options, shapes: &Shapes<'_>) -> Result<Fi
     let mut measures = Vec::new();
     for kind in options.kinds(&KINDS) {
         let opened = match kind {
-            Kind::Nginx => nginx::open(kind, shapes.folder, shapes.upstream).await?,
+            Kind::Nginx => nginx::open(kind, shapes.folder, shapes.upstream.address).await?,
             _ => shapes.open(kind, LIMITS).await?,
         };
         let Some(mut contender) = opened else { continue };

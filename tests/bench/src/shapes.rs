@@ -4,12 +4,12 @@ use crate::{
     Failure,
     contender::{Contender, Door, Kind, Part},
     request,
-    upstream::{Answer, CREDENTIAL},
+    upstream::{Answer, CREDENTIAL, Upstream},
 };
 use house::{Client, Process, until};
 use http::Method;
 use serde_json::{Value, json};
-use std::{fs, net::SocketAddr, path::Path};
+use std::{fs, path::Path};
 
 pub(crate) const ADMIN_TOKEN: &str = "bench-admin-token-0123456789abcdef";
 const EDGE_KEY: &str = "bench-edge-key-0123456789abcdef0123456789";
@@ -26,7 +26,7 @@ pub(crate) struct Shapes<'a> {
     pub(crate) binary: &'a Path,
     /// Where their state and output go, a folder each.
     pub(crate) folder: &'a Path,
-    pub(crate) upstream: SocketAddr,
+    pub(crate) upstream: &'a Upstream,
 }
 
 /// What a house takes on, where it is not what it takes on by itself.
@@ -67,7 +67,7 @@ impl Shapes<'_> {
 
     async fn up(&self, limits: Limits) -> Result<Contender, Failure> {
         let room = self.room(Kind::Up)?;
-        let more = [limits.edge(), limits.executor()].concat();
+        let more = [limits.edge(), limits.executor(), self.trust()].concat();
         let process = self.process(
             &["up", "--data-dir", &room, "--listen", ANYWHERE, "--ops-listen", ANYWHERE],
             &["--registry-listen", ANYWHERE, "--executor-listen", ANYWHERE],
@@ -91,7 +91,7 @@ impl Shapes<'_> {
         let executor = self.process(
             &["executor"],
             &["--ops-listen", ANYWHERE, "--executor-listen", executor_at],
-            limits.executor(),
+            [limits.executor(), self.trust()].concat(),
         );
         let to_registry = reach(&registry, "registry", registry_at).await;
         let to_executor = reach(&executor, "executor", executor_at).await;
@@ -111,9 +111,14 @@ impl Shapes<'_> {
         Ok(folder.display().to_string())
     }
 
-    fn process(&self, command: &[&str], more: &[&str], limits: Vec<String>) -> Process {
+    /// So that the upstream is believed where it speaks TLS.
+    fn trust(&self) -> Vec<String> {
+        vec!["--upstream-ca".to_owned(), self.upstream.certificate.display().to_string()]
+    }
+
+    fn process(&self, command: &[&str], more: &[&str], last: Vec<String>) -> Process {
         let words = command.iter().chain(more).map(|word| (*word).to_owned());
-        let arguments: Vec<String> = words.chain(limits).collect();
+        let arguments: Vec<String> = words.chain(last).collect();
         let role = command.first().copied().unwrap_or_default();
         let secret = ("PORTALS_SECRET_KEY", SECRET_KEY.to_owned());
         let edge = ("PORTALS_EDGE_KEY", EDGE_KEY.to_owned());
@@ -151,10 +156,10 @@ impl Shapes<'_> {
 }
 
 /// An organization whose upstream gives this answer, as it is asked for.
-pub(crate) fn organization(slug: &str, upstream: SocketAddr, answer: Answer) -> Value {
+pub(crate) fn organization(slug: &str, upstream: &Upstream, answer: Answer) -> Value {
     json!({
         "name": slug, "slug": slug, "rate_limit_per_minute": 0,
-        "upstream_url": format!("http://{upstream}/{}", answer.name()), "upstream_token": CREDENTIAL,
+        "upstream_url": upstream.url(answer), "upstream_token": CREDENTIAL,
     })
 }
 

@@ -1,8 +1,18 @@
 //! An upstream that costs next to nothing: it reads a request and gives the same answer each time.
 
-use crate::request;
+mod secure;
+
+use crate::{Failure, request};
 use flate2::{Compression, write::GzEncoder};
-use std::{io, io::Write, net::SocketAddr, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    io::Write,
+    net::{Ipv4Addr, SocketAddr, TcpListener as StdListener},
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -21,6 +31,10 @@ pub(crate) enum Answer {
     Large,
     /// 30 KB as real APIs give them: compressed, in chunks.
     Gzip,
+    /// 300 bytes over TLS, with HTTP/1.1.
+    Tls,
+    /// 300 bytes over TLS, with HTTP/2.
+    H2,
     /// 300 bytes, as late as a real API gives them.
     #[value(skip)]
     Late,
@@ -38,13 +52,16 @@ pub(crate) const DELAY: Duration = Duration::from_millis(50);
 const STEP: (usize, Duration) = (1 << 20, Duration::from_millis(100));
 
 impl Answer {
-    const ALL: [Self; 6] = [Self::Small, Self::Large, Self::Gzip, Self::Late, Self::Huge, Self::Paced];
+    /// Those that are given without TLS.
+    const PLAIN: [Self; 6] = [Self::Small, Self::Large, Self::Gzip, Self::Late, Self::Huge, Self::Paced];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Small => "small",
             Self::Large => "large",
             Self::Gzip => "gzip",
+            Self::Tls => "tls",
+            Self::H2 => "h2",
             Self::Late => "late",
             Self::Huge => "huge",
             Self::Paced => "paced",
@@ -53,7 +70,7 @@ impl Answer {
 
     fn nodes(self) -> u32 {
         match self {
-            Self::Small | Self::Late => 4,
+            Self::Small | Self::Tls | Self::H2 | Self::Late => 4,
             Self::Large | Self::Gzip => 434,
             Self::Huge | Self::Paced => 440_000,
         }
@@ -72,26 +89,53 @@ pub(crate) fn body(answer: Answer) -> String {
 /// An upstream on a thread of its own, until the process ends.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
+    /// Where it speaks TLS, with HTTP/1.1 and with HTTP/2.
+    secure: [SocketAddr; 2],
+    /// By whose word it is `localhost` there: a file.
+    pub(crate) certificate: PathBuf,
 }
 
 impl Upstream {
-    /// Opens at this address.
-    pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+    /// Opens at this address, and keeps its certificate in `folder`.
+    pub(crate) fn open(address: SocketAddr, folder: &Path) -> Result<Self, Failure> {
+        let certificate = folder.join("upstream.pem");
+        let [tls, http2] = secure::acceptors(&certificate)?;
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let [(plain, address), (first, tls_at), (second, http2_at)] =
+            [listen(address)?, listen(any)?, listen(any)?];
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        thread::spawn(move || runtime.block_on(serve(listener)));
-        Ok(Self { address })
+        thread::spawn(move || {
+            runtime.block_on(async {
+                tokio::try_join!(serve(plain), secure::serve(first, tls), secure::serve(second, http2))
+            })
+        });
+        Ok(Self { address, secure: [tls_at, http2_at], certificate })
     }
+
+    /// Where this answer is given.
+    pub(crate) fn url(&self, answer: Answer) -> String {
+        let [tls, http2] = self.secure.map(|address| address.port());
+        match answer {
+            Answer::Tls => format!("https://localhost:{tls}/"),
+            Answer::H2 => format!("https://localhost:{http2}/"),
+            plain => format!("http://{}/{}", self.address, plain.name()),
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<(StdListener, SocketAddr)> {
+    let listener = StdListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 /// Answers, each with the whole of it.
 type Answers = Arc<Vec<(Answer, Vec<u8>)>>;
 
-async fn serve(listener: std::net::TcpListener) -> io::Result<()> {
+async fn serve(listener: StdListener) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let answers: Answers = Arc::new(Answer::ALL.into_iter().map(prepared).collect::<io::Result<_>>()?);
+    let answers: Answers = Arc::new(Answer::PLAIN.into_iter().map(prepared).collect::<io::Result<_>>()?);
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -147,7 +191,6 @@ async fn converse(mut stream: TcpStream, answers: Answers) -> io::Result<()> {
 
 async fn say(stream: &mut TcpStream, answer: Answer, whole: &[u8]) -> io::Result<()> {
     match answer {
-        Answer::Small | Answer::Large | Answer::Gzip | Answer::Huge => stream.write_all(whole).await,
         Answer::Late => {
             sleep(DELAY).await;
             stream.write_all(whole).await
@@ -160,5 +203,6 @@ async fn say(stream: &mut TcpStream, answer: Answer, whole: &[u8]) -> io::Result
             }
             Ok(())
         }
+        _ => stream.write_all(whole).await,
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     load::Connection,
     request,
     shapes::{ADMIN_TOKEN, DOCUMENT, organization},
-    upstream::Answer,
+    upstream::{Answer, Upstream},
 };
 use serde_json::{Value, json};
 use std::{
@@ -51,7 +51,7 @@ impl Filled {
     pub(crate) async fn fill(
         &mut self,
         house: &Contender,
-        upstream: SocketAddr,
+        upstream: &Upstream,
         portals: u32,
         deadline: Instant,
     ) -> Result<f64, Failure> {
@@ -77,7 +77,7 @@ impl Filled {
     }
 }
 
-async fn organizations(house: &Contender, upstream: SocketAddr) -> Result<(), Failure> {
+async fn organizations(house: &Contender, upstream: &Upstream) -> Result<(), Failure> {
     let mut connection = Connection::open(house.address).await?;
     for number in 0..ORGANIZATIONS {
         let (slug, _) = slugs(number);
