@@ -52,9 +52,9 @@ async fn calls(address: SocketAddr, requests: &[Vec<u8>], over: &AtomicBool) -> 
         }
         let mut connection = Connection::open(address).await?;
         let sent = Instant::now();
-        match connection.call(request).await? {
-            200 => run.from_sending.push(sent.elapsed()),
-            503 => run.refused.push(sent.elapsed()),
+        match connection.call(request).await {
+            Ok(200) => run.from_sending.push(sent.elapsed()),
+            Ok(503) => run.refused.push(sent.elapsed()),
             _ => run.failed += 1,
         }
         sleep(REST).await;
