@@ -39,7 +39,7 @@ pub(crate) struct Admitted {
     pub(crate) token: Token,
     organization: Organization,
     portal: Portal,
-    document: DocumentClaim,
+    pub(crate) document: DocumentClaim,
     portal_revision: u64,
     revision: Revision,
     now: SystemTime,
@@ -193,7 +193,7 @@ fn runnable(catalog: &Catalog, portal: &Portal, token: &Token) -> Result<(u64, D
         let message = format!("the token may run revision {revision} alone, which the portal no longer has");
         Fault::restricted(Rule::Revision, message)
     };
-    Ok((revision, catalog.document_saved(portal.uuid, revision)?.ok_or_else(gone)?))
+    Ok((revision, catalog.document_saved(portal, revision)?.ok_or_else(gone)?))
 }
 
 fn fingerprint(bearer: &str) -> Option<Fingerprint> {

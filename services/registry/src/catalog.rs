@@ -118,12 +118,19 @@ impl Catalog {
     pub(crate) fn document(&self, portal: &Portal) -> Result<Document, ReadError> {
         let revision = portal.document_revision;
         let missing = || ReadError::Missing { key: table::document(portal.uuid, revision) };
-        self.document_saved(portal.uuid, revision)?.ok_or_else(missing)
+        self.document_saved(portal, revision)?.ok_or_else(missing)
     }
 
     /// The document that was saved with a portal's revision.
-    pub(crate) fn document_saved(&self, portal: Uuid, revision: u64) -> Result<Option<Document>, ReadError> {
-        self.read(&table::document(portal, revision))
+    pub(crate) fn document_saved(
+        &self,
+        portal: &Portal,
+        revision: u64,
+    ) -> Result<Option<Document>, ReadError> {
+        match &portal.document {
+            Some(live) if portal.document_revision == revision => Ok(Some(live.clone())),
+            _ => self.read(&table::document(portal.uuid, revision)),
+        }
     }
 
     pub(crate) fn token(&self, fingerprint: &Fingerprint) -> Result<Option<Token>, ReadError> {

@@ -113,6 +113,7 @@ mod tests {
         keeps::<Portal>("portal_of_user");
         keeps::<Portal>("portal_limited");
         keeps::<Portal>("portal_invokable");
+        keeps::<Portal>("portal_with_document");
         keeps::<Schema>("schema");
         keeps::<SessionEnding>("session_ending");
         keeps::<SpentUses>("spent_uses");

@@ -60,7 +60,7 @@ impl Administration<'_> {
         let judging = self.organization(&request.organization)?;
         let schema = self.schema_of(&judging).await?;
         let organization = request.organization.clone();
-        let (portal, document) = new_portal(request, schema).await?;
+        let portal = new_portal(request, schema).await?;
         let plan = || {
             let mut draft = Draft::of(self.catalog, &organization)?;
             check_schema(&judging, &draft.organization)?;
@@ -74,7 +74,6 @@ impl Administration<'_> {
             }
             draft.tally.portals += 1;
             draft.put(table::portal(portal.organization, portal.uuid), &portal);
-            draft.put(table::document(portal.uuid, portal.document_revision), &document);
             let new = New { created_by, ..New::default() };
             let (bearer, token) = mint(&mut draft, &portal, new, portal.created_at_ms);
             let mut data = described(&portal);
@@ -89,8 +88,7 @@ impl Administration<'_> {
             Ok(Plan::Write(draft.record(caller, portal.created_at_ms, happening), (portal, bearer)))
         };
         let ((portal, bearer), _) = self.turns.change(self.catalog, &organization, plan).await?;
-        let created_by = self.creator(portal.created_by)?;
-        Ok((wire::portal(portal, document, organization, created_by), bearer))
+        Ok((self.show_portal(portal, &organization)?, bearer))
     }
 
     /// Takes a portal's slug, if no other portal of the organization has it.
@@ -122,18 +120,17 @@ impl Administration<'_> {
             let found = self.catalog.portal_named(draft.organization.uuid, &request.portal)?;
             let before = found.ok_or_else(no_portal)?;
             check_revision(request.if_revision, &request.or_revisions, before.revision)?;
-            let document_before = self.catalog.document(&before)?;
-            let (after, document) = changes.apply(&before, &document_before);
+            let after = changes.apply(&before, self.catalog.document(&before)?);
             let data = changed(&before, &after);
             if data.is_empty() {
-                return Ok(Plan::Nothing((before, document_before)));
+                return Ok(Plan::Nothing(before));
             }
             if after.slug != before.slug {
                 self.claim_slug(&mut draft, &after)?;
                 draft.delete(table::portal_slug(before.organization, &before.slug));
             }
-            if let Some(document) = &document {
-                draft.put(table::document(after.uuid, after.document_revision), document);
+            if after.document_revision != before.document_revision {
+                put_away(&mut draft, &before);
             }
             draft.put(table::portal(after.organization, after.uuid), &after);
             let happening = Happening {
@@ -143,12 +140,10 @@ impl Administration<'_> {
                 name: &after.name,
                 data: data.into(),
             };
-            let batch = draft.record(caller, after.updated_at_ms, happening);
-            Ok(Plan::Write(batch, (after, document.unwrap_or(document_before))))
+            Ok(Plan::Write(draft.record(caller, after.updated_at_ms, happening), after))
         };
-        let (portal, document) = self.withdraw(&request.organization, plan).await?;
-        let created_by = self.creator(portal.created_by)?;
-        Ok(wire::portal(portal, document, request.organization, created_by))
+        let portal = self.withdraw(&request.organization, plan).await?;
+        self.show_portal(portal, &request.organization)
     }
 
     /// Ends a portal and with it its tokens. Its documents stay; its slug is free again.
@@ -160,8 +155,10 @@ impl Administration<'_> {
         let plan = || {
             let mut draft = Draft::of(self.catalog, &request.organization)?;
             let found = self.catalog.portal_named(draft.organization.uuid, &request.portal)?;
-            let Portal { uuid, organization, slug, name, revision, .. } = found.ok_or_else(no_portal)?;
-            check_revision(request.if_revision, &request.or_revisions, revision)?;
+            let portal = found.ok_or_else(no_portal)?;
+            check_revision(request.if_revision, &request.or_revisions, portal.revision)?;
+            put_away(&mut draft, &portal);
+            let Portal { uuid, organization, slug, name, revision, .. } = portal;
             let now = Moment::now();
             draft.tally.portals = draft.tally.portals.saturating_sub(1);
             draft.delete(table::portal(organization, uuid));
@@ -204,13 +201,13 @@ impl<'a> Changes<'a> {
         Ok(Self { request, allowed_ip_addresses, document })
     }
 
-    /// The portal as it is to be, and its document where that is new.
-    fn apply(&self, before: &Portal, document_before: &Document) -> (Portal, Option<Document>) {
+    /// The portal as it is to be; `live` is the document that it has.
+    fn apply(&self, before: &Portal, live: Document) -> Portal {
         let request = self.request;
         let revision = before.revision + 1;
         // The same text, of which another schema tells more, is another document.
         let said = |document: &Document| (document.source.clone(), document.warnings.clone());
-        let document = self.document.clone().filter(|document| said(document) != said(document_before));
+        let new = self.document.clone().filter(|new| said(new) != said(&live));
         let extra_variables = match request.extra_variables() {
             v1::ExtraVariables::Unspecified => before.extra_variables,
             sent => read_extra_variables(sent),
@@ -229,7 +226,8 @@ impl<'a> Changes<'a> {
             extra_variables,
             updated_at_ms: Moment::now(),
             revision,
-            document_revision: if document.is_some() { revision } else { before.document_revision },
+            document_revision: if new.is_some() { revision } else { before.document_revision },
+            document: Some(new.unwrap_or(live)),
             coalesce: request.coalesce.unwrap_or(before.coalesce),
             rate_limit_per_minute: rate_limit.unwrap_or(before.rate_limit_per_minute),
             ..before.clone()
@@ -239,16 +237,12 @@ impl<'a> Changes<'a> {
             (false, true) => revision,
             (true, _) | (false, false) => before.invokable_since,
         };
-        let portal = Portal { invokable_since, ..portal };
-        (portal, document)
+        Portal { invokable_since, ..portal }
     }
 }
 
-/// The portal and the document that a request describes; whose it is, is not known yet.
-async fn new_portal(
-    request: CreatePortalRequest,
-    schema: Option<Arc<Schema>>,
-) -> Result<(Portal, Document), Fault> {
+/// The portal that a request describes; whose it is, is not known yet.
+async fn new_portal(request: CreatePortalRequest, schema: Option<Arc<Schema>>) -> Result<Portal, Fault> {
     let mut problems = Problems::default();
     problems.check_name(&request.name);
     let uuid = Uuid::now_v7();
@@ -263,7 +257,7 @@ async fn new_portal(
         return Err(invalid("name and query are required"));
     };
     let now = Moment::now();
-    let portal = Portal {
+    Ok(Portal {
         uuid,
         organization: Uuid::nil(),
         slug,
@@ -276,12 +270,19 @@ async fn new_portal(
         updated_at_ms: now,
         revision: 1,
         document_revision: 1,
+        document: Some(document),
         created_by: None,
         coalesce: request.coalesce.unwrap_or_default(),
         rate_limit_per_minute: request.rate_limit_per_minute,
         invokable_since: 0,
-    };
-    Ok((portal, document))
+    })
+}
+
+/// Keeps a portal's live document beside those that were live before it.
+fn put_away(draft: &mut Draft, portal: &Portal) {
+    if let Some(document) = &portal.document {
+        draft.put(table::document(portal.uuid, portal.document_revision), document);
+    }
 }
 
 /// Passes while the schema that a document was held against is the organization's.
@@ -354,3 +355,6 @@ fn changed(before: &Portal, after: &Portal) -> Map<String, Value> {
     }
     data
 }
+
+#[cfg(test)]
+mod tests;

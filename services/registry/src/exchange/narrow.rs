@@ -45,7 +45,7 @@ pub(super) fn within(
     let held = held.unwrap_or_default();
     let document = match held.revision() {
         None => catalog.document(portal)?,
-        Some(revision) => catalog.document_saved(portal.uuid, revision)?.ok_or_else(|| {
+        Some(revision) => catalog.document_saved(portal, revision)?.ok_or_else(|| {
             let message = format!("revision {revision} alone may be run, which the portal no longer has");
             Fault::new(Reason::BadRequest, message)
         })?,

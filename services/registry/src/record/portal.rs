@@ -1,6 +1,6 @@
-//! A portal as it lies in the store, without its document.
+//! A portal as it lies in the store, with its live document.
 
-use super::Moment;
+use super::{Document, Moment};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -20,6 +20,10 @@ pub(crate) struct Portal {
     pub(crate) revision: u64,
     /// The revision with which the live document was saved.
     pub(crate) document_revision: u64,
+    /// The live document, so that a call reads one record less. Where there is none it lies with those that were live
+    /// before, as all did once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) document: Option<Document>,
     /// The user who made it, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) created_by: Option<Uuid>,
