@@ -18,7 +18,9 @@ use http::Method;
 use serde_json::{Value, json};
 use std::{
     fmt::{self, Write},
-    fs,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -42,6 +44,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// A house with so many portals.
 struct Stored {
     house: Contender,
+    /// What it stores lies here.
+    folder: PathBuf,
     filled: Filled,
     created_per_second: f64,
     /// From start to ready: right after all that was written, which is read again, and another time.
@@ -61,7 +65,9 @@ struct Stored {
 struct Figures {
     hot: Latencies,
     hot_cost: Duration,
+    /// As the system's cache of files happens to be, and with all that is stored in it.
     cold: Latencies,
+    cold_cached: Latencies,
     saved: Latencies,
     first_page: Latencies,
     last_page: Latencies,
@@ -132,11 +138,12 @@ impl Stored {
         let memory_started = cost::memory(&house.processes())?;
         let unverified = match left(&house).await? {
             0 => None,
-            _ => Some(figures(options, &house, &filled, 0).await?),
+            _ => Some(figures(options, &house, shapes.folder, &filled, 0).await?),
         };
         let verified = verified(&house, began + ready).await?;
         Ok(Self {
             house,
+            folder: shapes.folder.to_owned(),
             filled,
             created_per_second,
             ready_first,
@@ -151,7 +158,7 @@ impl Stored {
 
     /// Measures it in its turn.
     async fn measure(&mut self, options: &Options, round: u32) -> Result<(), Failure> {
-        self.rounds.push(figures(options, &self.house, &self.filled, round).await?);
+        self.rounds.push(figures(options, &self.house, &self.folder, &self.filled, round).await?);
         self.memory = cost::memory(&self.house.processes())?;
         Ok(())
     }
@@ -189,18 +196,23 @@ async fn verified(house: &Contender, since: Instant) -> Result<Duration, Failure
 async fn figures(
     options: &Options,
     house: &Contender,
+    folder: &Path,
     filled: &Filled,
     round: u32,
 ) -> Result<Figures, Failure> {
     let portals = filled.count();
-    let (round, rounds) = (usize::try_from(round)?, usize::try_from(options.rounds() + 1)?);
+    // Twice in each round.
+    let (turn, turns) = (usize::try_from(2 * round)?, usize::try_from(2 * (options.rounds() + 1))?);
     let (hot, others): (Vec<u32>, Vec<u32>) =
         (0..portals).partition(|number| number % fill::ORGANIZATIONS < HOT_ORGANIZATIONS);
     // Each a little further on in its chunk, so that they belong to all organizations.
-    let chunks = others.chunks(others.len().div_ceil(COLD * rounds).max(1)).enumerate();
-    let cold = chunks.filter_map(|(at, chunk)| chunk.get(at % chunk.len()));
-    let cold = cold.skip(round).step_by(rounds).filter_map(|number| call(house, filled, *number, 0));
-    let cold = calls(house, cold, 200).await?;
+    let chunks = others.chunks(others.len().div_ceil(COLD * turns).max(1)).enumerate();
+    let cold: Vec<u32> = chunks.filter_map(|(at, chunk)| chunk.get(at % chunk.len()).copied()).collect();
+    let of_turn = |turn| cold.iter().skip(turn).step_by(turns);
+    let first_calls = |turn| of_turn(turn).filter_map(|number| call(house, filled, *number, 0));
+    let cold = calls(house, first_calls(turn), 200).await?;
+    read_all(folder)?;
+    let cold_cached = calls(house, first_calls(turn + 1), 200).await?;
 
     let hot = hot.iter().take(HOT).cycle().zip(0..4096);
     let requests = Arc::new(hot.filter_map(|(number, at)| call(house, filled, *number, at)).collect());
@@ -218,7 +230,20 @@ async fn figures(
     let first_page = calls(house, page(1), 200).await?;
     let last_page = calls(house, page(last), 200).await?;
     let hot_cost = (spent * 1000).checked_div(hot.count()).unwrap_or_default();
-    Ok(Figures { hot, hot_cost, cold, saved, first_page, last_page })
+    Ok(Figures { hot, hot_cost, cold, cold_cached, saved, first_page, last_page })
+}
+
+/// Reads all files below a folder, so that they lie in the system's cache.
+fn read_all(folder: &Path) -> Result<(), Failure> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()? {
+            kind if kind.is_dir() => read_all(&entry.path())?,
+            kind if kind.is_file() => drop(io::copy(&mut File::open(entry.path())?, &mut io::sink())?),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Makes these requests one after the other.
@@ -305,10 +330,11 @@ fn table(text: &mut String, all: &[Stored]) -> fmt::Result {
 type Say = fn(&Figures) -> f64;
 
 /// What is shown of [`Figures`], and with how many decimals.
-const FIGURES: [(&str, usize, Say); 6] = [
+const FIGURES: [(&str, usize, Say); 7] = [
     ("hot invocation, p50 µs", 0, |figures| micros(figures.hot.p50())),
     ("hot invocation, CPU s/1000", 4, |figures| figures.hot_cost.as_secs_f64()),
     ("first invocation of a portal, p50 µs", 0, |figures| micros(figures.cold.p50())),
+    ("  with the store in the system's cache", 0, |figures| micros(figures.cold_cached.p50())),
     ("saving a portal, p50 µs", 0, |figures| micros(figures.saved.p50())),
     ("first page of a list, p50 µs", 0, |figures| micros(figures.first_page.p50())),
     ("last page of a list, p50 µs", 0, |figures| micros(figures.last_page.p50())),
@@ -318,7 +344,7 @@ fn json(stored: &Stored) -> Value {
     let figures = |figures: &Figures| {
         json!({
             "hot": figures.hot.json(), "hot_cpu_seconds_per_1000": figures.hot_cost.as_secs_f64(),
-            "cold": figures.cold.json(), "saved": figures.saved.json(),
+            "cold": figures.cold.json(), "cold_cached": figures.cold_cached.json(), "saved": figures.saved.json(),
             "first_page": figures.first_page.json(), "last_page": figures.last_page.json(),
         })
     };
