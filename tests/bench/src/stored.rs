@@ -315,15 +315,20 @@ fn table(text: &mut String, all: &[Stored]) -> fmt::Result {
                 stored
                     .unverified
                     .as_ref()
-                    .map_or_else(|| String::from("-"), |figures| format!("{:.decimals$}", say(figures)))
+                    .map_or_else(|| String::from("-"), |figures| cell(say(figures), decimals))
             })?;
         }
         row("when all are verified, in turns:", &|_| String::new())?;
     }
     for (name, decimals, say) in FIGURES {
-        row(name, &|stored| format!("{:.decimals$}", stored.median(say)))?;
+        row(name, &|stored| cell(stored.median(say), decimals))?;
     }
     row("MiB at the end", &|stored| format!("{:.1}", mib(stored.memory)))
+}
+
+/// A figure; there is none where there were too few portals to call.
+fn cell(figure: f64, decimals: usize) -> String {
+    if figure > 0.0 { format!("{figure:.decimals$}") } else { String::from("-") }
 }
 
 /// Says a figure.
