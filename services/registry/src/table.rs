@@ -157,7 +157,7 @@ pub(crate) fn portal_slug(organization: Uuid, slug: &str) -> Key {
     Key::new(PORTAL_SLUGS, pair(organization, slug.as_bytes()))
 }
 
-/// A document that is no longer live, as it was saved with a portal's revision.
+/// A document as it was saved with a portal's revision. A live one lies there only while its portal has not taken it in.
 pub(crate) fn document(portal: Uuid, revision: u64) -> Key {
     Key::new(DOCUMENTS, pair(portal, &revision.to_be_bytes()))
 }
