@@ -110,7 +110,7 @@ http {{
   keepalive_requests 100000000;
   client_body_buffer_size 64k;
   proxy_buffers 16 64k; proxy_buffer_size 64k; proxy_busy_buffers_size 128k;
-  upstream up {{ server {upstream}; keepalive 128; keepalive_requests 100000000; keepalive_timeout 120s; }}
+  upstream up {{ server {upstream}; keepalive 1024; keepalive_requests 100000000; keepalive_timeout 120s; }}
   map $http_authorization $known {{ default 0; "Bearer {BEARER}" 1; }}
   {start}
   server {{
