@@ -40,6 +40,9 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Where the edge leaves it to the upstream's own limit.
 const NO_DEADLINE: Duration = Duration::from_secs(3600);
 
+/// The id of what answers no call.
+const NO_CALL: u64 = u64::MAX;
+
 type Answers = mpsc::Sender<Result<SessionResponse, Status>>;
 
 /// A session under way.
@@ -49,6 +52,8 @@ struct Session {
     /// Each ends with the id of its call.
     running: JoinSet<u64>,
     calls: HashMap<u64, AbortHandle, Numbered>,
+    /// Above every call that was taken.
+    not_taken_from: u64,
 }
 
 /// Serves a session until its stream ends, and gives its answers.
@@ -57,7 +62,8 @@ pub(crate) fn open(
     requests: Incoming<SessionRequest>,
 ) -> ReceiverStream<Result<SessionResponse, Status>> {
     let (answers, reader) = mpsc::channel(QUEUED_ANSWERS);
-    let session = Session { executor, answers, running: JoinSet::new(), calls: HashMap::default() };
+    let (running, calls) = (JoinSet::new(), HashMap::default());
+    let session = Session { executor, answers, running, calls, not_taken_from: 0 };
     tokio::spawn(session.serve(requests));
     ReceiverStream::new(reader)
 }
@@ -89,9 +95,13 @@ impl Session {
         }
     }
 
-    /// The edge asks nothing more, but may still read.
+    /// Nothing more is heard of the edge, though it may still read, and say what it does not know to be in vain.
     async fn drain(&mut self) {
         let gone = self.answers.clone();
+        let leaving = Outcome::Leaving(v1::Leaving { not_taken_from: self.not_taken_from });
+        if say(&self.answers, NO_CALL, leaving).await.is_err() {
+            return;
+        }
         loop {
             tokio::select! {
                 biased;
@@ -114,6 +124,7 @@ impl Session {
             }
             Event::Call(call) => call,
         };
+        self.not_taken_from = self.not_taken_from.max(call.id.saturating_add(1));
         if self.calls.contains_key(&call.id) {
             let status = Status::invalid_argument("the id of a call under way was used for another");
             self.answers.try_send(Err(status)).ok();
@@ -153,6 +164,10 @@ async fn answer(answers: &Answers, id: u64, outcome: Result<v1::Answer, Fault>) 
         Ok(answer) => Outcome::Answer(answer),
         Err(fault) => Outcome::Fault((&fault).into()),
     };
+    say(answers, id, outcome).await
+}
+
+async fn say(answers: &Answers, id: u64, outcome: Outcome) -> Result<(), Closed> {
     let response = SessionResponse { id, outcome: Some(outcome) };
     let waiting = match answers.try_send(Ok(response)) {
         Ok(()) => return Ok(()),

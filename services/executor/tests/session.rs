@@ -14,7 +14,9 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 use model::Reason;
 use proto::{
-    executor::v1::{Call, Cancel, ExecuteRequest, session_request::Event},
+    executor::v1::{
+        Call, Cancel, ExecuteRequest, Leaving, session_request::Event, session_response::Outcome,
+    },
     fault::read_status,
     stream::SESSION,
 };
@@ -115,6 +117,24 @@ async fn the_end_of_a_session_is_the_end_of_its_calls() {
     upstream.until_called(1).await;
     drop(session);
     upstream.until_left(1).await;
+}
+
+#[tokio::test]
+async fn what_was_taken_is_answered_and_what_was_not_is_told_when_nothing_more_is_heard() {
+    let house = House::open();
+    let release = Arc::new(Notify::new());
+    let upstream = Upstream::start([Act::Wait(Arc::clone(&release))]).await;
+    let session = Session::open(channel(&house)).await;
+    session.call(7, &house.grant(QUERY, &upstream.url)).await;
+    upstream.until_called(1).await;
+    let Session { requests, answers } = session;
+    drop(requests);
+    let mut session = Session { requests: tokio::sync::mpsc::channel(1).0, answers };
+    let said = session.answers.message().await.unwrap().unwrap().outcome;
+    assert!(said == Some(Outcome::Leaving(Leaving { not_taken_from: 8 })));
+    release.notify_one();
+    assert_eq!(session.next().await.1.unwrap().body, GOOD);
+    assert!(session.answers.message().await.unwrap().is_none());
 }
 
 #[tokio::test]

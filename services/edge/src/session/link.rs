@@ -8,7 +8,7 @@ use crate::jitter::Backoff;
 use model::{Reason, fault::Chain};
 use proto::{
     Channel,
-    executor::v1::{self, SessionResponse, session_response},
+    executor::v1::{self, SessionResponse, session_response::Outcome as SessionOutcome},
     stream::{Incoming, SESSION},
 };
 use std::sync::Arc;
@@ -78,6 +78,10 @@ impl Link {
     async fn hear(&self, responses: &mut Incoming<SessionResponse>, backoff: &mut Backoff) -> SessionError {
         loop {
             match responses.message().await {
+                Ok(Some(SessionResponse { outcome: Some(SessionOutcome::Leaving(leaving)), .. })) => {
+                    tracing::info!("the executor is leaving");
+                    self.outbox.leave(leaving.not_taken_from);
+                }
                 Ok(Some(SessionResponse { id, outcome })) => {
                     backoff.reset();
                     self.outbox.answer(id, read(outcome));
@@ -89,12 +93,12 @@ impl Link {
     }
 }
 
-fn read(outcome: Option<session_response::Outcome>) -> Outcome {
+fn read(outcome: Option<SessionOutcome>) -> Outcome {
     match outcome {
-        Some(session_response::Outcome::Answer(answer)) => Outcome::Answer(answer),
-        Some(session_response::Outcome::Fault(fault)) => Outcome::Fault(fault),
+        Some(SessionOutcome::Answer(answer)) => Outcome::Answer(answer),
+        Some(SessionOutcome::Fault(fault)) => Outcome::Fault(fault),
         // An outcome of a later version, which this edge cannot pass on.
-        None => Outcome::Fault(v1::Fault {
+        Some(SessionOutcome::Leaving(_)) | None => Outcome::Fault(v1::Fault {
             reason: Reason::Internal.code().to_owned(),
             message: "something went wrong on our side".to_owned(),
             ..v1::Fault::default()

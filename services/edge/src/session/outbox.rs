@@ -118,6 +118,20 @@ impl Outbox {
         self.open.store(true, Ordering::Release);
     }
 
+    /// Takes no more calls for the stream; those from this id on were not heard, and the others are answered yet.
+    pub(super) fn leave(&self, not_taken_from: u64) {
+        let mut state = self.lock();
+        self.open.store(false, Ordering::Release);
+        state.calls.clear();
+        let not_taken: Vec<_> = state.pending.extract_if(|id, _| *id >= not_taken_from).collect();
+        self.in_flight.store(state.pending.len(), Ordering::Relaxed);
+        drop(state);
+        for (_, Waiting { answer, .. }) in not_taken {
+            // Whoever waited may have left.
+            let _ = answer.send(Outcome::Broken(Sent::No));
+        }
+    }
+
     /// Ends the stream: its calls have failed.
     pub(super) fn close(&self) {
         let mut state = self.lock();

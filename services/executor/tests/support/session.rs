@@ -51,6 +51,7 @@ impl Session {
         let outcome = match response.outcome.unwrap() {
             Outcome::Answer(answer) => Ok(answer),
             Outcome::Fault(fault) => Err(Reason::from_code(&fault.reason).unwrap()),
+            Outcome::Leaving(_) => panic!("an answer was expected"),
         };
         (response.id, outcome)
     }
