@@ -163,11 +163,14 @@ impl From<v1::Fault> for Fault {
         let reason = Reason::from_code(&fault.reason).unwrap_or(Reason::Internal);
         let rule = Rule::from_name(&fault.rule);
         let variable = Some(fault.restricted_variable).filter(|name| !name.is_empty());
-        let details = match (fault.operations.is_empty(), fault.variables.is_empty(), rule) {
-            (_, _, Some(rule)) => Details::Restricted { rule, variable },
-            (false, _, None) => Details::Operations(fault.operations),
-            (true, false, None) => Details::Variables(fault.variables.into_iter().map(Into::into).collect()),
-            (true, true, None) => Details::None,
+        let details = match (reason, rule) {
+            (_, Some(rule)) => Details::Restricted { rule, variable },
+            // A document with one anonymous operation has no names.
+            (Reason::OperationNameRequired | Reason::OperationNotFound, None) => {
+                Details::Operations(fault.operations)
+            }
+            (_, None) if fault.variables.is_empty() => Details::None,
+            (_, None) => Details::Variables(fault.variables.into_iter().map(Into::into).collect()),
         };
         let read = Self::new(reason, fault.message).with(details);
         match fault.retry_after_ms {
@@ -238,6 +241,16 @@ mod tests {
                 let session = Fault::from(v1::Fault::from(&fault));
                 assert_eq!((session.reason(), session.details()), (fault.reason(), fault.details()));
             }
+        }
+    }
+
+    #[test]
+    fn operations_survive_a_status_and_a_session_though_none_has_a_name() {
+        for names in [vec![], vec!["a".to_owned(), "b".to_owned()]] {
+            let details = Details::Operations(names);
+            let fault = Fault::new(Reason::OperationNotFound, "why").with(details.clone());
+            assert_eq!(read_status(write_status(&fault), Reason::Internal).details(), &details);
+            assert_eq!(Fault::from(v1::Fault::from(&fault)).details(), &details);
         }
     }
 

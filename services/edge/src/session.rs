@@ -98,7 +98,12 @@ impl Execute for Sessions {
     fn execute(&self, call: Call) -> BoxFuture<'static, Result<Answer, Fault>> {
         let (links, fetches, config) = (Arc::clone(&self.links), Arc::clone(&self.fetches), self.config);
         Box::pin(async move {
-            let deadline = Instant::from_std(call.deadline) + LAST_WORD;
+            let deadline = Instant::from_std(call.deadline);
+            if deadline <= Instant::now() {
+                let message = "the time limit was over before the operation could be sent";
+                return Err(Fault::new(Reason::UpstreamTimeout, message));
+            }
+            let deadline = deadline + LAST_WORD;
             let late = |_| Fault::new(Reason::UpstreamTimeout, "the upstream did not answer in time");
             let answered = async {
                 let (link, answer) = run(&links, &call).await?;
@@ -178,10 +183,16 @@ async fn read(
     let body = if answer.ticket.is_empty() {
         Body::Whole(answer.body)
     } else {
-        let permit = fetches.try_acquire_owned().map_err(|_| crate::answer::overloaded())?;
+        let permit = fetches.try_acquire_owned().map_err(|_| crowded())?;
         Body::Stream(fetch::start(link.fetches(), answer.ticket, permit, config).await?)
     };
     Ok(Answer { status, ignored_variables: answer.ignored_variables, body })
+}
+
+/// The operation has run, and whoever hears this must not take it that it has not.
+fn crowded() -> Fault {
+    let message = "the upstream has answered, but too many large answers are on their way to their callers";
+    Fault::new(Reason::Overloaded, message).retry_after(Duration::from_secs(1))
 }
 
 fn unavailable(message: &'static str) -> Fault {

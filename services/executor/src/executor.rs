@@ -276,6 +276,8 @@ impl Executor {
         match begun.await {
             Ok(begun) => begun,
             Err(_) if sent => Err(timed_out()),
+            // Its time was over when it came, as where its body was slow.
+            Err(_) if deadline <= invocation.arrived => Err(over()),
             Err(_) => Err(late()),
         }
     }
@@ -300,6 +302,11 @@ impl Execute for Executor {
 
 fn counter(outcome: &'static str) -> Counter {
     metrics::counter!("portals_executor_calls_total", "outcome" => outcome)
+}
+
+/// The time of a call was over before it came.
+fn over() -> Fault {
+    Fault::new(Reason::UpstreamTimeout, "the time limit was over before the operation could be sent")
 }
 
 /// The time of a call is over before its turn came.

@@ -42,7 +42,9 @@ impl Tickets {
         rand::fill(&mut ticket).map_err(|_| Fault::internal("the system has no randomness to give"))?;
         let mut waiting = unpoisoned(&self.waiting);
         if waiting.len() >= self.limit {
-            return Err(overloaded("more large answers wait to be fetched than can be kept"));
+            return Err(overloaded(
+                "the upstream has answered, but more large answers wait to be fetched than can be kept",
+            ));
         }
         let (tickets, timeout) = (Arc::downgrade(self), self.timeout);
         let expiry = tokio::spawn(async move {

@@ -227,6 +227,16 @@ async fn more_calls_than_are_taken_on_are_refused_at_once() {
 }
 
 #[tokio::test]
+async fn a_call_whose_time_is_over_when_it_comes_is_not_sent() {
+    let house = House::open();
+    let upstream = Upstream::start([]).await;
+    let call = Call { deadline: std::time::Instant::now(), ..house.grant(QUERY, &upstream.url).call() };
+    let fault = house.executor.execute(call).await.err().unwrap();
+    assert_eq!(fault.reason(), Reason::UpstreamTimeout);
+    assert_eq!(upstream.calls(), 0);
+}
+
+#[tokio::test]
 async fn a_busy_upstream_is_waited_for_but_not_for_long() {
     let house = House::open_with(|config| config.max_calls_per_upstream = 1);
     let release = Arc::new(Notify::new());

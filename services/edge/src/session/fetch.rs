@@ -13,6 +13,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     time,
 };
+use tonic::Status;
 
 /// Pieces that may wait for the caller.
 const BUFFERED: usize = 2;
@@ -34,12 +35,21 @@ pub(super) async fn start(
     let pieces = time::timeout(config.open_timeout, opening)
         .await
         .map_err(|_| unavailable("the executor does not give its answer"))?
-        .map_err(|status| proto::fault::read_status(status, Reason::ExecutorUnavailable))?;
+        .map_err(read)?;
     let (sender, receiver) = mpsc::channel(BUFFERED + 1);
     let last_word = sender.clone().try_reserve_owned().map_err(Fault::internal)?;
     let ending = Ending(Some(last_word));
     tokio::spawn(pass_on(pieces, sender, ending, permit, config));
     Ok(receiver)
+}
+
+/// What an executor says; a ticket that it does not have is no fault of the caller's.
+fn read(status: Status) -> Fault {
+    let fault = proto::fault::read_status(status, Reason::ExecutorUnavailable);
+    match fault.reason() {
+        Reason::NotFound => unavailable("the executor has the answer no longer"),
+        _ => fault,
+    }
 }
 
 /// Says that the rest is missing unless it is told that nothing is: a body that just stops would look whole.
@@ -79,7 +89,7 @@ async fn pass_on(
                 return;
             }
             Ok(Err(status)) => {
-                return ending.fail(proto::fault::read_status(status, Reason::ExecutorUnavailable));
+                return ending.fail(read(status));
             }
             Err(_) => return,
         };

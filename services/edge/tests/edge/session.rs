@@ -82,7 +82,10 @@ impl Executor {
         assert_eq!(request.uri().path(), FETCH.path);
         let asked = FETCH.asked(request).message().await?.unwrap();
         self.tickets.send(asked.ticket).await.unwrap();
-        let pieces = self.fetches.lock().await.try_recv().map_err(|_| Status::not_found("spent"))?;
+        let pieces = self.fetches.lock().await.try_recv();
+        // As an executor says it.
+        let spent = |_| proto::fault::write_status(&Fault::new(Reason::NotFound, "spent"));
+        let pieces = pieces.map_err(spent)?;
         Ok(FETCH.answer(ReceiverStream::new(pieces)))
     }
 }
@@ -252,6 +255,34 @@ async fn calls_go_where_the_fewest_are_in_flight_and_leave_a_dead_executor() {
 }
 
 #[tokio::test]
+async fn an_executor_that_leaves_answers_what_it_has_taken_and_another_runs_the_rest() {
+    let ((one, mut hand), (other, mut other_hand)) = (executor(), executor());
+    let sessions = opened(vec![one, other], Config::default()).await;
+    let mut session = hand.sessions.recv().await.unwrap();
+    let mut other_session = other_hand.sessions.recv().await.unwrap();
+    settle().await;
+    let running: Vec<_> = (0..4).map(|_| run(&sessions, call("a"))).collect();
+    let (taken, others) = (session.call().await.id, other_session.call().await.id);
+    let (heard_too_late, others_too) = (session.call().await.id, other_session.call().await.id);
+    session.say(u64::MAX, Outcome::Leaving(v1::Leaving { not_taken_from: heard_too_late })).await;
+    let again = other_session.call().await.id;
+    // Nor does it get what comes from now on, though it has the fewest.
+    let late = run(&sessions, call("a"));
+    let late_id = other_session.call().await.id;
+    for id in [others, others_too, again, late_id] {
+        other_session.answer(id, "other").await;
+    }
+    session.answer(taken, "leaving").await;
+    let mut ended = Vec::new();
+    for running in running {
+        ended.push(running.await.unwrap().unwrap());
+    }
+    ended.sort();
+    assert_eq!(ended, ["leaving", "other", "other", "other"]);
+    assert_eq!(late.await.unwrap(), Ok("other".to_owned()));
+}
+
+#[tokio::test]
 async fn without_an_executor_calls_fail_at_once() {
     let sessions = Arc::new(session::connect(Vec::new(), Config::default()));
     assert!(!sessions.reachable());
@@ -331,6 +362,18 @@ async fn a_large_answer_that_breaks_off_ends_in_a_fault() {
     let status = proto::fault::write_status(&Fault::new(Reason::UpstreamResponseTooLarge, "too large"));
     feed.send(Err(status)).await.unwrap();
     assert_eq!(running.await.unwrap(), Err((Reason::UpstreamResponseTooLarge, None)));
+}
+
+#[tokio::test]
+async fn a_call_whose_time_is_over_is_not_sent() {
+    let (sessions, mut session, _hand) = one().await;
+    let late = Call { deadline: Instant::now(), ..call("late") };
+    assert_eq!(run(&sessions, late).await.unwrap(), Err((Reason::UpstreamTimeout, None)));
+    let running = run(&sessions, call("a"));
+    let heard = session.call().await;
+    assert_eq!(heard.grant, "a");
+    session.answer(heard.id, "{}").await;
+    assert_eq!(running.await.unwrap(), Ok("{}".to_owned()));
 }
 
 #[tokio::test]
