@@ -55,8 +55,9 @@ impl Exchange {
                 Err(failure.fault)
             }
             Ok((status, start, headed)) => {
-                if let Start::Whole(_) = start {
-                    self.pass.settle(Outcome::Answered, headed);
+                match start {
+                    Start::Whole(_) => self.pass.settle(Outcome::Answered, headed),
+                    Start::Long(_) => self.pass.answering(headed),
                 }
                 Ok((status, start))
             }

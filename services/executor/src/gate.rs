@@ -148,6 +148,14 @@ impl Pass {
         &self.gate
     }
 
+    /// Says that a long answer has begun well: for the one call that tries whether the upstream is well again, that is
+    /// the answer, and others need not wait until its caller has read it. How any other went shows at its end.
+    pub(crate) fn answering(&mut self, now: Instant) {
+        if unpoisoned(&self.gate.breaker).is_open() {
+            self.settle(Outcome::Answered, now);
+        }
+    }
+
     /// Says how the call went; what is said later is not heard.
     pub(crate) fn settle(&mut self, outcome: Outcome, now: Instant) {
         let Some(attempt) = self.attempt.take() else { return };
@@ -243,6 +251,25 @@ mod tests {
         drop(turn);
         assert_eq!(waiting.await.err().unwrap().reason(), Reason::UpstreamCircuitOpen);
         assert!(!gate.is_vain());
+    }
+
+    #[test]
+    fn a_long_answer_that_begins_well_closes_an_open_circuit_and_says_nothing_else() {
+        let gate = Gates::new(2).gate(&key());
+        let begin = Instant::now();
+        let enter = |now| gate.try_enter(now).map(|pass| pass.expect("there is a turn"));
+        let mut long = enter(begin).unwrap();
+        long.answering(begin);
+        assert!(long.attempt.is_some(), "how it went shows at its end");
+        drop(long);
+        while let Ok(mut pass) = enter(begin) {
+            pass.settle(Outcome::Failed, begin);
+        }
+        let later = begin + Duration::from_secs(5);
+        let mut probe = enter(later).unwrap();
+        assert_eq!(enter(later).err().unwrap().reason(), Reason::UpstreamCircuitOpen);
+        probe.answering(later);
+        assert!(enter(later).is_ok(), "while the probe's answer is on its way");
     }
 
     #[tokio::test(start_paused = true)]
