@@ -6,7 +6,10 @@ use crate::host::Shutdown;
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use futures_util::future::BoxFuture;
 use http::header;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::time;
 
 pub(crate) use recorder::Metrics;
@@ -47,16 +50,23 @@ impl Readiness {
     }
 }
 
+/// What will say whether the process is ready, once it has started.
+pub(crate) type Started = Arc<OnceLock<Readiness>>;
+
 /// `/healthz`, `/readyz` and `/metrics`.
-pub(crate) fn router(readiness: Readiness, metrics: Metrics) -> Router {
+pub(crate) fn router(started: Started, metrics: Metrics) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(readyz).with_state(readiness))
+        .route("/readyz", get(readyz).with_state(started))
         .route("/metrics", get(render).with_state(metrics))
 }
 
-async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
-    match readiness.ready().await {
+async fn readyz(State(started): State<Started>) -> impl IntoResponse {
+    let ready = match started.get() {
+        Some(readiness) => readiness.ready().await,
+        None => Err("starting".to_owned()),
+    };
+    match ready {
         Ok(remarks) => {
             let remarks: String = remarks.iter().map(|remark| format!("{remark}\n")).collect();
             (StatusCode::OK, format!("ready\n{remarks}"))
@@ -94,10 +104,20 @@ mod tests {
 
     async fn told(checks: Vec<(&'static str, Check)>) -> (StatusCode, String) {
         let (_trigger, shutdown) = Trigger::new();
-        let answer = readyz(State(Readiness::new(checks, shutdown))).await.into_response();
+        answered(OnceLock::from(Readiness::new(checks, shutdown))).await
+    }
+
+    async fn answered(started: OnceLock<Readiness>) -> (StatusCode, String) {
+        let answer = readyz(State(Arc::new(started))).await.into_response();
         let (head, body) = answer.into_parts();
         let body = axum::body::to_bytes(body, 1_024).await.unwrap();
         (head.status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_process_that_has_not_started_says_so() {
+        let starting = (StatusCode::SERVICE_UNAVAILABLE, "starting\n".to_owned());
+        assert_eq!(answered(OnceLock::new()).await, starting);
     }
 
     #[tokio::test]

@@ -37,8 +37,9 @@ const HEALTH_STARTING: Duration = Duration::from_millis(50);
 pub(crate) struct Process {
     threads: usize,
     drain: Duration,
-    ops: Bound,
-    metrics: ops::Metrics,
+    started: ops::Started,
+    /// Ends the operations address.
+    ops: Trigger,
     connections: Connections,
     trigger: Trigger,
     /// Begins with the first signal.
@@ -80,18 +81,21 @@ fn gather_randomness() {
 }
 
 impl Process {
-    /// Takes signals and binds the operations address.
+    /// Takes signals and serves the operations address: that the process lives is to be seen while it starts, too.
     fn start(options: &serve::Process) -> Result<Self, Failure> {
         // First: what a room counts before there is somebody to count is lost.
         let metrics = ops::Metrics::begin()?;
         let (trigger, shutdown) = Trigger::new();
         let signals =
             Signals::take().map_err(|error| Failure::system(format!("listening for signals: {error}")))?;
+        let started = ops::Started::default();
+        let ops = Bound::bind(&Listen::Tcp(options.ops_listen), 1)?;
+        let ops = serve_ops(ops, ops::router(Arc::clone(&started), metrics))?;
         Ok(Self {
             threads: crew::threads(options.threads),
             drain: options.drain_timeout,
-            ops: Bound::bind(&Listen::Tcp(options.ops_listen), 1)?,
-            metrics,
+            started,
+            ops,
             connections: Connections::new(options.max_connections, options.max_connections_per_address),
             trigger,
             shutdown,
@@ -114,7 +118,8 @@ impl Process {
         meanwhile: impl Future<Output = Result<(), Failure>>,
     ) -> Result<(), Failure> {
         let mut crew = Crew::start(self.threads, stations, &self.connections, &self.shutdown, self.drain)?;
-        let ops = serve_ops(self.ops, ops::router(readiness, self.metrics))?;
+        // It is set once, here.
+        let _first = self.started.set(readiness);
         tokio::select! {
             () = self.signals.next() => {}
             ended = crew.ended() => {
@@ -126,7 +131,7 @@ impl Process {
         self.trigger.begin();
         tokio::spawn(self.signals.end_at_next());
         let drained = crew.ended().await;
-        ops.begin();
+        self.ops.begin();
         tracing::info!("stopped");
         drained
     }

@@ -136,7 +136,8 @@ pub(crate) async fn serve<S>(
         Room::Edge(service) => Some(service.clone()),
         Room::Routes(_) => None,
     };
-    let stream = TokioIo::new(Answered::new(Paced { stream, pace: Arc::clone(&pace) }, edge));
+    let paced = Paced { stream, pace: Arc::clone(&pace) };
+    let stream = TokioIo::new(Answered::new(paced, Arc::clone(&pace), edge));
     let at = Arc::clone(&pace);
     let answers = Answers::default();
     let begun_answers = answers.clone();

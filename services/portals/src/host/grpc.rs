@@ -26,6 +26,10 @@ const SESSION_FRAME: u32 = 128 << 10;
 /// with callers that read none of them, leave room for the calls beside them.
 const CONNECTION_WINDOW: u32 = 40 << 20;
 
+/// Bytes of header fields that are taken of an answer: a refusal has all that it says there, twice, and an answer with more
+/// would break a connection that many calls share.
+const MAX_HEADERS: u32 = 256 << 10;
+
 /// Adds `grpc.health.v1` and server reflection to `routes`.
 ///
 /// The reporter says how `services` (and the process as a whole, the empty name) are.
@@ -101,6 +105,7 @@ fn settings(endpoint: &Endpoint) -> Result<transport::Endpoint, Failure> {
         .http2_keep_alive_interval(PING)
         .keep_alive_timeout(PING_TIMEOUT)
         .keep_alive_while_idle(true)
+        .http2_max_header_list_size(MAX_HEADERS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW))
 }

@@ -31,6 +31,8 @@ pub(crate) struct Pace {
     in_flight: AtomicU32,
     head_begun: AtomicBool,
     multiplexed: AtomicBool,
+    /// Whether what is written next is of an answer to a call.
+    answering: AtomicBool,
     deadline_ms: AtomicU64,
     stalled_since_ms: AtomicU64,
 }
@@ -43,6 +45,7 @@ impl Pace {
             in_flight: AtomicU32::new(0),
             head_begun: AtomicBool::new(true),
             multiplexed: AtomicBool::new(false),
+            answering: AtomicBool::new(false),
             deadline_ms: AtomicU64::new(ms(HEAD)),
             stalled_since_ms: AtomicU64::new(NONE),
         }
@@ -79,6 +82,19 @@ impl Pace {
     pub(crate) fn call_begins(&self, multiplexed: bool) {
         self.in_flight.fetch_add(1, Relaxed);
         self.multiplexed.store(multiplexed, Relaxed);
+        self.answering.store(true, Relaxed);
+    }
+
+    /// Whether what is written is of answers to calls, and not of a connection that has heard of none.
+    pub(crate) fn is_answering(&self) -> bool {
+        self.answering.load(Relaxed) || self.is_multiplexed()
+    }
+
+    /// All that there was to write is written; of an answer that goes on more will come.
+    pub(crate) fn flushed(&self) {
+        if self.in_flight.load(Relaxed) == 0 {
+            self.answering.store(false, Relaxed);
+        }
     }
 
     /// Whether requests may come beside each other.

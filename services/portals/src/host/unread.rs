@@ -1,8 +1,9 @@
 //! Heads that cannot be read, answered as the edge answers.
 //!
 //! hyper refuses a head that is too large or malformed by itself, with a status and nothing else, before any service
-//! hears of it. Of all that is written on a connection only that has no request id.
+//! hears of it. So it is what is written while no call is answered, and it has no request id.
 
+use super::pace::Pace;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Response, StatusCode};
@@ -11,6 +12,7 @@ use memchr::memmem;
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// A stream that puts the edge's words in the place of hyper's.
 pub(super) struct Answered<S> {
     stream: S,
+    pace: Arc<Pace>,
     edge: Option<edge::Service>,
     /// What is left to be written of an answer that stands for another, and how long that one was.
     instead: Option<(Bytes, usize)>,
@@ -25,12 +28,12 @@ pub(super) struct Answered<S> {
 
 impl<S> Answered<S> {
     /// Without an edge, nothing is changed.
-    pub(super) fn new(stream: S, edge: Option<edge::Service>) -> Self {
-        Self { stream, edge, instead: None }
+    pub(super) fn new(stream: S, pace: Arc<Pace>, edge: Option<edge::Service>) -> Self {
+        Self { stream, pace, edge, instead: None }
     }
 
     fn replace(&mut self, written: &[u8]) {
-        let Some(edge) = &self.edge else { return };
+        let Some(edge) = self.edge.as_ref().filter(|_| !self.pace.is_answering()) else { return };
         let Some(status) = refused(written) else { return };
         if let Some(answer) = message(edge.unread(status), date(written)) {
             self.instead = Some((answer, written.len()));
@@ -132,7 +135,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Answered<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        // It is asked for when nothing is left of what was to be written.
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        if flushed.is_ready() {
+            self.pace.flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -143,6 +151,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Answered<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::future::BoxFuture;
+    use model::{Fault, Secret};
+    use proto::{Call, Execute};
+    use tokio::io::AsyncWriteExt;
 
     #[test]
     fn an_answer_of_hypers_own_is_one_without_a_request_id() {
@@ -159,5 +171,43 @@ mod tests {
         ] {
             assert_eq!(refused(other), None);
         }
+    }
+
+    /// An executor that nobody asks.
+    struct Idle;
+
+    impl Execute for Idle {
+        fn execute(&self, _call: Call) -> BoxFuture<'static, Result<proto::Answer, Fault>> {
+            Box::pin(async { Err(Fault::internal("nothing was to be run")) })
+        }
+
+        fn reachable(&self) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_written_of_an_answer_is_nobody_elses_words_whatever_it_looks_like() {
+        let registry = proto::channel::local(tonic::service::Routes::default());
+        let config = edge::Config::new("http://127.0.0.1", Secret::new("an edge key of 32 characters, ..."));
+        let edge = edge::open(config, registry, Arc::new(Idle)).service();
+        let pace = Arc::new(Pace::new());
+        let mut stream = Answered::new(Vec::new(), Arc::clone(&pace), Some(edge));
+        let looks_like_one = b"HTTP/1.1 404 Not Found\r\n\r\n";
+        pace.call_begins(false);
+        stream.write_all(looks_like_one).await.unwrap();
+        stream.flush().await.unwrap();
+        // The last of its body was taken, and is written only now.
+        pace.call_ends();
+        stream.write_all(looks_like_one).await.unwrap();
+        assert_eq!(stream.stream, looks_like_one.repeat(2));
+        stream.flush().await.unwrap();
+        stream.stream.clear();
+        stream.write_all(looks_like_one).await.unwrap();
+        let answer = String::from_utf8(stream.stream).unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 400 Bad Request\r\n") && answer.contains("x-request-id: "),
+            "{answer}"
+        );
     }
 }
