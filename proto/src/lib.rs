@@ -46,8 +46,9 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 /// The most bytes of one gRPC message, in either direction.
 pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
 
-/// The most bytes of a change: that of an organization with the largest schema.
-pub const MAX_CHANGE_BYTES: usize = 6 << 20;
+/// The most bytes of a change: more than the largest body that asks for one, so that what is too large is refused by
+/// name.
+pub const MAX_CHANGE_BYTES: usize = 10 << 20;
 
 /// The most bytes of a page of a list: 100 portals, each with the largest document and what is told of it.
 pub const MAX_PAGE_BYTES: usize = 128 << 20;

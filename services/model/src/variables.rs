@@ -23,7 +23,7 @@ use value::Misfit;
 const MAX_FAULTS: usize = 100;
 /// The most names of ignored variables that are kept; the others are ignored as well.
 const MAX_IGNORED: usize = 100;
-/// The most characters of a name that a caller invented and that is told back.
+/// The most characters of a name that somebody invented and that is told back.
 const MAX_NAME_CHARS: usize = 100;
 
 /// Variables that can be sent.
@@ -142,7 +142,7 @@ fn shown(path: &[PathSegment]) -> String {
 }
 
 /// A name, cut short where it is too long to be told back.
-fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     match name.char_indices().nth(MAX_NAME_CHARS) {
         Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
         None => name.to_owned(),

@@ -154,7 +154,13 @@ fn what_does_not_fit_the_document_is_told_at_once() {
         .operations;
     for (parts, expected) in [
         (parts(&["a", "b"], vec![checked("x", "{}"), fixed("y", "\"z\"")]), vec![]),
-        (parts(&["c"], vec![]), vec!["operations: the portal has no operation `c`, it has `a`, `b`"]),
+        (
+            parts(&["c", "d"], vec![]),
+            vec![
+                "operations: the portal has no operation `c`, it has `a`, `b`",
+                "operations: the portal has no operation `d`",
+            ],
+        ),
         (
             parts(&["a"], vec![fixed("x", "\"1\""), fixed("y", "null")]),
             vec![

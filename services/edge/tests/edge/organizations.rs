@@ -65,6 +65,11 @@ async fn organizations_are_managed_and_never_tell_their_credential() {
     assert!(reply.text().ends_with(",\"schema_sha256\":\"2c26\"}"), "{}", reply.text());
     let (asked, _) = stage.registry.asked::<v1::UpdateOrganizationRequest>("update_organization").unwrap();
     assert_eq!(asked.schema.unwrap().value, Some(schema));
+    // Too large, which is the registry's to say.
+    let body = format!("{{\"schema\":\"{}\"}}", "#".repeat(8 << 20));
+    assert_eq!(send(&stage, Method::PATCH, path, &body).await.status.as_u16(), 200);
+    let (asked, _) = stage.registry.asked::<v1::UpdateOrganizationRequest>("update_organization").unwrap();
+    assert_eq!(asked.schema.unwrap().value.map(|schema| schema.len()), Some(8 << 20));
     assert_eq!(send(&stage, Method::PATCH, path, "{\"schema\":null}").await.status.as_u16(), 200);
     let (asked, _) = stage.registry.asked::<v1::UpdateOrganizationRequest>("update_organization").unwrap();
     assert_eq!(asked.schema, Some(v1::OptionalText { value: None }));

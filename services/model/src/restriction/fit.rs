@@ -5,7 +5,7 @@ use crate::{
     document::{Operation, Variable},
     input::InputTypes,
     portal::ExtraVariables,
-    variables::coerce,
+    variables::{coerce, short},
 };
 
 /// How many names of operations a message tells.
@@ -19,7 +19,9 @@ impl Restrictions {
         let there =
             |wanted: &str| operations.iter().any(|operation| operation.name.as_deref() == Some(wanted));
         for name in self.operations.iter().flatten().filter(|name| !there(name)) {
-            misfits.push(format!("operations: the portal has no operation `{name}`, {}", names(operations)));
+            // Which there are is told once.
+            let has = if misfits.is_empty() { format!(", {}", names(operations)) } else { String::new() };
+            misfits.push(format!("operations: the portal has no operation `{}`{has}", short(name)));
         }
         if !misfits.is_empty() {
             return misfits;
@@ -59,7 +61,8 @@ fn misfit(variable: &Variable, types: &InputTypes, value: &str) -> Option<String
 
 fn names(operations: &[Operation]) -> String {
     let mut named = operations.iter().filter_map(|operation| operation.name.as_deref());
-    let mut told: Vec<String> = named.by_ref().take(MAX_TOLD).map(|name| format!("`{name}`")).collect();
+    let mut told: Vec<String> =
+        named.by_ref().take(MAX_TOLD).map(|name| format!("`{}`", short(name))).collect();
     let more = named.count();
     if more > 0 {
         told.push(format!("{more} more"));

@@ -5,8 +5,10 @@ use model::{Fault, Reason};
 use proto::time::{self, Timestamp};
 use std::{fmt::Display, time::SystemTime};
 
-/// How many problems are told.
+/// How many problems are told, and in how many characters: a refusal travels in the trailers of gRPC, twice, and its
+/// clients take some kilobytes of these.
 const MAX_TOLD: usize = 20;
+const MAX_TOLD_CHARS: usize = 4_000;
 /// How many characters of a name are worth a column.
 const MAX_NAME_CHARS: usize = 255;
 const MAX_DESCRIPTION_CHARS: usize = 4_096;
@@ -74,8 +76,24 @@ impl Problems {
 
     /// All that is wrong, up to a bound; nothing where nothing is.
     pub(crate) fn told(mut self) -> Option<String> {
-        let more = self.0.len().saturating_sub(MAX_TOLD);
-        self.0.truncate(MAX_TOLD);
+        let mut room = MAX_TOLD_CHARS;
+        let fits = |problem: &&String| match room.checked_sub(problem.chars().count()) {
+            Some(left) => {
+                room = left;
+                true
+            }
+            None => false,
+        };
+        let told = self.0.iter().take(MAX_TOLD).take_while(fits).count();
+        // The first is told in any case, as far as there is room.
+        if let Some(first) = self.0.first_mut().filter(|_| told == 0)
+            && let Some((end, _)) = first.char_indices().nth(MAX_TOLD_CHARS)
+        {
+            first.truncate(end);
+            first.push('…');
+        }
+        let more = self.0.len().saturating_sub(told.max(1));
+        self.0.truncate(told.max(1));
         if more > 0 {
             self.0.push(format!("and {more} more"));
         }
@@ -86,4 +104,25 @@ impl Problems {
 /// VALIDATION_FAILED for one reason.
 pub(crate) fn invalid(problem: impl Display) -> Fault {
     Fault::new(Reason::ValidationFailed, format!("Validation failed: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_fits_into_a_refusal_and_counts_the_rest() {
+        let told = |problems: Vec<String>| Problems(problems).told();
+        assert_eq!(told(vec![]), None);
+        assert_eq!(told(vec!["a".to_owned(), "b".to_owned()]).unwrap(), "a, b");
+        let many = told(vec!["a".to_owned(); MAX_TOLD + 3]).unwrap();
+        assert!(many.ends_with("a, and 3 more"), "{many}");
+        let long = told(vec!["ä".repeat(MAX_TOLD_CHARS / 3); 5]).unwrap();
+        assert!(long.ends_with("ä, and 2 more"), "{long}");
+        let one = told(vec!["ä".repeat(MAX_TOLD_CHARS + 1), "b".to_owned()]).unwrap();
+        assert!(one.ends_with("ä…, and 1 more"), "{one}");
+        for text in [many, long, one] {
+            assert!(text.chars().count() <= MAX_TOLD_CHARS + 50);
+        }
+    }
 }
