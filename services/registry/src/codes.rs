@@ -15,7 +15,10 @@ use model::{Bearer, BearerKind, Fault, Fingerprint, Reason, UserCode};
 use std::{
     collections::{HashMap, VecDeque},
     hash::Hash,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 use uuid::Uuid;
@@ -110,11 +113,32 @@ struct Code {
     phase: Phase,
 }
 
-/// A code that was taken out to be spent.
-pub(crate) struct Spent {
-    fingerprint: Fingerprint,
-    code: Code,
+/// A code that was taken out to be spent; dropped, it is put back, unless a token may have come of it.
+pub(crate) struct Spent<'a> {
+    codes: &'a Codes,
+    taken: Option<(Fingerprint, Code)>,
+    gone: AtomicBool,
     pub(crate) approval: Approval,
+}
+
+impl Spent<'_> {
+    /// From now on it stays out: a token is being made, or what was approved has ended.
+    pub(crate) fn stays_out(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// No token has come of it.
+    pub(crate) fn put_back(self) {
+        self.gone.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Spent<'_> {
+    fn drop(&mut self) {
+        if let Some((secret, code)) = self.taken.take().filter(|_| !self.gone.load(Ordering::Relaxed)) {
+            self.codes.lock().put_back(secret, code);
+        }
+    }
 }
 
 impl Code {
@@ -173,7 +197,7 @@ impl Codes {
         secret: &Fingerprint,
         named: Option<UserCode>,
         now: Instant,
-    ) -> Result<Spent, Fault> {
+    ) -> Result<Spent<'_>, Fault> {
         let mut known = self.lock();
         let found = known.codes.get_mut(secret);
         let code = found.filter(|code| named.is_none_or(|named| named == code.typed)).ok_or_else(unknown)?;
@@ -189,15 +213,7 @@ impl Codes {
             Phase::Authorized(approval) => Approval::clone(approval),
         };
         let code = known.take(secret).ok_or_else(unknown)?;
-        Ok(Spent { fingerprint: *secret, code, approval })
-    }
-
-    /// Puts back what was taken out, where no token came of it.
-    pub(crate) fn put_back(&self, spent: Spent) {
-        let mut known = self.lock();
-        // It may have been the oldest, and not be there any more.
-        known.order.push_front((spent.code.made, spent.fingerprint));
-        known.put(spent.fingerprint, spent.code);
+        Ok(Spent { codes: self, taken: Some((*secret, code)), gone: AtomicBool::new(false), approval })
     }
 
     /// A live code that a member types.
@@ -272,6 +288,15 @@ impl Known {
         self.typed.insert(code.typed, secret);
         self.codes.insert(secret, code);
         self.measure();
+    }
+
+    fn put_back(&mut self, secret: Fingerprint, code: Code) {
+        let mut as_old = self.order.iter().take_while(|(made, _)| *made <= code.made);
+        // It was the oldest and is not in the order any more, or is still where it was.
+        if !as_old.any(|(_, other)| *other == secret) {
+            self.order.push_front((code.made, secret));
+        }
+        self.put(secret, code);
     }
 
     fn take(&mut self, secret: &Fingerprint) -> Option<Code> {

@@ -65,8 +65,10 @@ impl Administration<'_> {
             Ok(Plan::Write(draft.record(caller, Moment::now(), happening), approval))
         };
         let (approval, _) = self.turns.change(self.catalog, &organization.slug, plan).await?;
+        let phase = codes::Phase::Authorized(Box::new(approval.clone()));
         decision.authorize(approval);
-        self.show_code(&self.case(caller, &request.code)?)
+        // As it was decided: by now it may be spent.
+        self.show_code(&Case { seen: Seen { phase, ..case.seen }, ..case })
     }
 
     /// Denies a code.
@@ -90,7 +92,7 @@ impl Administration<'_> {
         };
         self.turns.change(self.catalog, &organization.slug, plan).await?;
         decision.deny();
-        self.show_code(&self.case(caller, &request.code)?)
+        self.show_code(&Case { seen: Seen { phase: codes::Phase::Denied, ..case.seen }, ..case })
     }
 
     /// The code that a member types, counted as a wrong one until it is found.

@@ -8,7 +8,10 @@ use crate::{
 };
 use model::{Fault, Fingerprint, Reason, UserCode};
 use proptest::prelude::*;
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant, SystemTime},
+};
 use uuid::Uuid;
 
 /// What somebody does; codes are told by the number of their making, and that of one not made yet is nobody's.
@@ -175,7 +178,9 @@ fn check_counts(codes: &Codes) {
     assert_eq!(known.typed.len(), known.codes.len());
     assert_eq!(sum(known.of_portals.values().copied().collect()), known.codes.len());
     assert_eq!(sum(known.of_places.values().copied().collect()), known.codes.len());
-    assert!(known.codes.keys().all(|secret| known.order.iter().any(|(_, other)| other == secret)));
+    let ordered: HashSet<_> = known.order.iter().map(|(_, secret)| *secret).collect();
+    assert!(known.codes.keys().all(|secret| ordered.contains(secret)));
+    assert_eq!(ordered.len(), known.order.len());
 }
 
 proptest! {
@@ -210,12 +215,13 @@ proptest! {
                     let said = answer.as_ref().err().map(Fault::reason);
                     prop_assert!(expected.contains(&said), "{:?} instead of {:?}", said, expected);
                     if let Ok(taken) = answer {
+                        taken.stays_out();
                         spent = Some((code, taken));
                     }
                 }
                 Deed::PutBack => {
                     if let Some((code, taken)) = spent.take() {
-                        codes.put_back(taken);
+                        taken.put_back();
                         model.known[code].phase = Expected::Authorized;
                     }
                 }
@@ -264,4 +270,22 @@ fn memory_is_bounded_by_place_and_portal_and_codes_of_before_make_room() {
     make(1, start + MEMORY).unwrap();
     assert_eq!(codes.lock().codes.len(), 1, "what has been over for long is forgotten");
     check_counts(&codes);
+}
+
+#[test]
+fn a_code_that_nothing_has_come_of_is_there_again_and_one_of_which_a_token_may_have_is_not() {
+    let codes = Codes::default();
+    let now = Instant::now();
+    let made = codes.make(asked(0, 0), (now, SystemTime::UNIX_EPOCH)).unwrap();
+    let secret = made.secret.fingerprint();
+    codes.decide(made.code, now).unwrap().authorize(approval());
+    for _ in 0..3 {
+        drop(codes.spend(&secret, None, now).unwrap());
+    }
+    check_counts(&codes);
+    let spent = codes.spend(&secret, None, now).unwrap();
+    spent.stays_out();
+    drop(spent);
+    let gone = codes.spend(&secret, None, now).err().map(|fault| fault.reason());
+    assert_eq!(gone, Some(Reason::InvalidGrant));
 }

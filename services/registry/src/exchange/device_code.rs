@@ -74,14 +74,17 @@ impl Exchange<'_> {
                 ..Order::new(&portal, TokenKind::User, life, author.clone())
             };
             let (write, bearer, minted) = mint::mint(self.catalog, draft, order, now)?;
+            // Whoever leaves before this finds the code again.
+            spent.stays_out();
             Ok(Plan::Write(write, (bearer, minted)))
         };
         match self.turns.change(self.catalog, &organization.slug, plan).await {
             Ok((minted, _)) => Ok(minted),
             Err(fault) => {
                 // Whoever waits for it may ask again, unless what was approved has ended.
-                if fault.reason() != Reason::AccessDenied {
-                    self.codes.put_back(spent);
+                match fault.reason() {
+                    Reason::AccessDenied => spent.stays_out(),
+                    _ => spent.put_back(),
                 }
                 Err(Refused { fault, actor: Some(actor) })
             }

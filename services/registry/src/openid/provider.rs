@@ -139,7 +139,8 @@ impl Provider {
             Some((at, None)) if at.elapsed() < FLOOR => return Err("it was just asked, in vain".into()),
             Some(_) | None => {}
         }
-        let before = said.take().and_then(|(_, endpoints)| endpoints);
+        // It stays, for whoever asks may leave in between.
+        let before = said.as_ref().and_then(|(_, endpoints)| endpoints.clone());
         let asked = identity::discovery::<Endpoints>(&*self.fetch, &self.at.issuer).await;
         match (asked, before) {
             (Ok(endpoints), _) => {
