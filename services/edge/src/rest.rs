@@ -229,8 +229,8 @@ struct Asked {
     authorization: Option<AsciiMetadataValue>,
     client_address: Option<AsciiMetadataValue>,
     request_id: Option<AsciiMetadataValue>,
-    /// While it is held, the request counts as a call in flight.
-    _permit: OwnedSemaphorePermit,
+    /// While it is held, the request counts as a call in flight; strangers take none of what calls need.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl FromRequestParts<Arc<Inner>> for Asked {
@@ -238,7 +238,8 @@ impl FromRequestParts<Arc<Inner>> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, edge: &Arc<Inner>) -> Result<Self, Refused> {
         let bearer = client::bearer(&parts.headers)?;
-        Self::read(parts, edge, Some(bearer))
+        let permit = Arc::clone(&edge.calls).try_acquire_owned().map_err(|_| answer::overloaded())?;
+        Self::read(parts, edge, Some(bearer), Some(permit))
     }
 }
 
@@ -251,7 +252,7 @@ impl FromRequestParts<Arc<Inner>> for Visiting {
     async fn from_request_parts(parts: &mut Parts, edge: &Arc<Inner>) -> Result<Self, Refused> {
         let presents = parts.headers.contains_key(header::AUTHORIZATION);
         let bearer = presents.then(|| client::bearer(&parts.headers)).transpose()?;
-        Asked::read(parts, edge, bearer).map(Self)
+        Asked::read(parts, edge, bearer, None).map(Self)
     }
 }
 
@@ -273,11 +274,15 @@ fn authorization(bearer: &Bearer) -> AsciiMetadataValue {
 
 impl Asked {
     /// Takes what is known of a request but its body.
-    fn read(parts: &mut Parts, edge: &Arc<Inner>, bearer: Option<Bearer>) -> Result<Self, Refused> {
+    fn read(
+        parts: &mut Parts,
+        edge: &Arc<Inner>,
+        bearer: Option<Bearer>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Self, Refused> {
         let peer = parts.extensions.get().copied().unwrap_or(client::PeerAddress(None));
         let address = client::address(peer, &parts.headers, &edge.config.trusted_proxies)?;
         let token = bearer.as_ref().map_or_else(|| Fingerprint::of(&[]), Bearer::fingerprint);
-        let permit = Arc::clone(&edge.calls).try_acquire_owned().map_err(|_| answer::overloaded())?;
         let request_id = parts.extensions.get::<RequestId>().map(RequestId::as_str);
         Ok(Self {
             edge: Arc::clone(edge),
@@ -345,6 +350,12 @@ impl Asked {
 
     /// Reads the body, once it is known that the caller may send it.
     async fn properties(&self, scope: Option<&'static str>, bytes: usize) -> Result<Properties, Refused> {
+        self.admitted(scope).await?;
+        self.body(bytes).await
+    }
+
+    /// Whether the access token is one, and has a scope.
+    async fn admitted(&self, scope: Option<&'static str>) -> Result<(), Refused> {
         let token =
             answered(self.registry().describe_access_token(self.message(DescribeAccessTokenRequest {})))
                 .await?;
@@ -352,7 +363,7 @@ impl Asked {
             let message = format!("the API access token lacks the scope {scope}");
             return Err(Fault::new(Reason::Forbidden, message).into());
         }
-        self.body(bytes).await
+        Ok(())
     }
 
     /// Reads the body, of at most so many bytes.

@@ -3,7 +3,10 @@
 //! A route is made together with its description, and the paths, methods and scopes of both are the same.
 
 use super::{
-    Answered, Asked, Refused, VISITOR_BODY_BYTES, Visiting, describe::Described, not_allowed, sent::Sent,
+    Answered, Asked, Refused, VISITOR_BODY_BYTES, Visiting,
+    describe::{Described, Success},
+    not_allowed, page,
+    sent::Sent,
 };
 use crate::{rate, room::Inner};
 use axum::{
@@ -46,7 +49,15 @@ impl Route {
         F: Fn(Asked) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Answered> + Send + 'static,
     {
-        let handler = on(filter(&method), move |asked: Asked| limited(asked, answer));
+        let (scope, is_page) = (described.scope, described.success == Success::Page);
+        let read = move |asked: Asked| async move {
+            // Who may not ask is told that, whatever is wrong with the question.
+            if is_page && page::read(asked.query.as_deref()).is_err() {
+                asked.admitted(scope).await?;
+            }
+            answer(asked).await
+        };
+        let handler = on(filter(&method), move |asked: Asked| limited(asked, read));
         Self { method, path, guarded: true, described, handler }
     }
 
@@ -82,6 +93,8 @@ impl Route {
             // What is asked without a token counts for its address, however it is answered.
             asked.edge.quotas.enter(&asked.caller, Instant::now()).map_err(|(fault, _)| fault)?;
             let sent = B::read(asked.body(VISITOR_BODY_BYTES).await?)?;
+            let exchanges = Arc::clone(&asked.edge.exchanges);
+            let _permit = exchanges.try_acquire_owned().map_err(|_| crate::answer::overloaded())?;
             answer(asked, sent).await
         };
         let handler = on(filter(&method), read);

@@ -37,16 +37,20 @@ async fn every_answer_tells_how_the_access_token_stands_until_there_is_nothing_l
         assert_eq!(reply.status.as_u16(), 200);
         assert_eq!(told(&reply), [Some("3"), Some(left), Some("60"), Some("rest")]);
     }
+    stage.registry.answer("describe_access_token", |_: &v1::DescribeAccessTokenRequest| {
+        let scopes = vec!["read_organizations".to_owned()];
+        Ok(v1::DescribeAccessTokenResponse { scopes, ..v1::DescribeAccessTokenResponse::default() })
+    });
     let reply = stage.ask(stage.request(Method::GET, "/v2/organizations?page=x", "")).await;
     assert_eq!((reply.status.as_u16(), told(&reply)[1]), (422, Some("0")), "what is refused counts too");
+    assert!(stage.registry.asked::<v1::DescribeAccessTokenRequest>("describe_access_token").is_some());
 
-    let reply = stage.ask(stage.request(Method::GET, "/v2/access-token", "")).await;
-
+    let reply = stage.ask(stage.request(Method::GET, "/v2/organizations/acme", "")).await;
     assert_eq!(reply.status.as_u16(), 429);
     assert_eq!(reply.text(), r#"{"message":"the access token has used up its 3 requests of this minute"}"#);
     assert_eq!(told(&reply), [Some("3"), Some("0"), Some("60"), Some("rest")]);
     assert_eq!(reply.header("retry-after"), Some("60"));
-    assert!(stage.registry.asked::<v1::DescribeAccessTokenRequest>("describe_access_token").is_none());
+    assert!(stage.registry.asked::<v1::GetOrganizationRequest>("get_organization").is_none());
     let open = stage.ask(stage.request(Method::GET, "/v2/openapi.json", "")).await;
     assert_eq!((open.status.as_u16(), told(&open)), (200, [None; 4]));
 }

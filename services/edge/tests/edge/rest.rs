@@ -205,11 +205,25 @@ async fn a_list_tells_where_its_other_pages_are() {
     assert_eq!(reply.header("link"), Some(&*expected));
     let (asked, _) = stage.registry.asked::<v1::ListPortalsRequest>("list_portals").unwrap();
     assert_eq!(asked.page, Some(v1::Page { number: 2, size: 100 }));
+    let scoped = |scope: &'static str| {
+        stage.registry.answer("describe_access_token", move |_: &v1::DescribeAccessTokenRequest| {
+            let scopes = vec![scope.to_owned()];
+            Ok(v1::DescribeAccessTokenResponse { scopes, ..v1::DescribeAccessTokenResponse::default() })
+        });
+    };
+    scoped("read_portals");
     for query in ["page=0", "page=x", "per_page=-1"] {
         let reply = send(&stage, Method::GET, &format!("{PORTALS}?{query}"), "").await;
         assert_eq!(reply.status.as_u16(), 422, "{query}");
         assert!(message(&reply).starts_with("Validation failed: "));
     }
+    // Who may not ask hears that first.
+    scoped("write_portals");
+    let reply = send(&stage, Method::GET, &format!("{PORTALS}?page=0"), "").await;
+    assert_eq!(
+        (reply.status.as_u16(), message(&reply)),
+        (403, "the API access token lacks the scope read_portals".to_owned())
+    );
 }
 
 #[tokio::test]
