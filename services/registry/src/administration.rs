@@ -79,21 +79,21 @@ pub(crate) struct Administration<'a> {
 }
 
 impl Administration<'_> {
-    /// Makes a change that takes something from a grant, and waits until nobody can use it any more.
+    /// Makes a change that takes something from a grant, and waits until nobody can use it any more. Where there is
+    /// nothing to change, another may have changed it just now, and that is waited for.
     async fn withdraw<Answer>(
         &self,
         organization: &str,
         plan: impl Fn() -> Result<Plan<Answer>, Fault>,
     ) -> Result<Answer, Fault> {
         let (answer, revision) = self.turns.change(self.catalog, organization, plan).await?;
-        if let Some(revision) = revision {
-            let since = Instant::now();
-            self.withdrawals.settled(revision).await.map_err(|unsettled| {
-                let message = "the change is stored, but not every edge has answered that it holds there";
-                Fault::new(Reason::StorageUnavailable, message).retry_after(RETRY).because(unsettled)
-            })?;
-            histogram!("portals_registry_settle_seconds").record(since.elapsed().as_secs_f64());
-        }
+        let revision = revision.unwrap_or_else(|| self.catalog.revision());
+        let since = Instant::now();
+        self.withdrawals.settled(revision).await.map_err(|unsettled| {
+            let message = "the change is stored, but not every edge has answered that it holds there";
+            Fault::new(Reason::StorageUnavailable, message).retry_after(RETRY).because(unsettled)
+        })?;
+        histogram!("portals_registry_settle_seconds").record(since.elapsed().as_secs_f64());
         Ok(answer)
     }
 }

@@ -90,9 +90,10 @@ pub(crate) fn config(
 ) -> Result<(registry::Config, Keyring), Failure> {
     let data_dir = state.data_dir.unwrap_or_else(|| PathBuf::from(DATA_DIR));
     let given = secret::read("edge-key", edge_key.edge_key, edge_key.edge_key_file)?;
-    let edge_key = match (given, made_edge_key) {
-        (Some(given), _) => secret::operators("edge-key", given)?,
-        (None, Some(made)) => made,
+    // With a key that is made anew at each start, no edge of before can come again.
+    let (edge_key, sole_edge) = match (given, made_edge_key) {
+        (Some(given), _) => (secret::operators("edge-key", given)?, false),
+        (None, Some(made)) => (made, true),
         (None, None) => return Err(no_edge_key()),
     };
     let admin_token = secret::read("admin-token", state.admin_token, state.admin_token_file)?
@@ -128,7 +129,7 @@ pub(crate) fn config(
         edge_key,
         admin_token,
         first_organization,
-        sole_edge: false,
+        sole_edge,
         min_free_bytes: u64::from(state.min_free_mib) << 20,
         issuers,
         openid,

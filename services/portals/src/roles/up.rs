@@ -24,9 +24,7 @@ pub(crate) fn run(mut options: serve::Up) -> Result<(), Failure> {
     let outbound = executor::Outbound::read(&options.outbound)?;
     let edge_key = Secret::new(Bearer::generate(BearerKind::AccessToken).expose());
     let state = options.state;
-    let (mut config, keyring) =
-        registry::config(state, options.secret_key, options.edge_key, Some(edge_key))?;
-    config.sole_edge = true;
+    let (config, keyring) = registry::config(state, options.secret_key, options.edge_key, Some(edge_key))?;
     let edge_key = config.edge_key.clone();
     let outbound = outbound.with(keyring.clone());
     let demo = options.demo;
