@@ -32,6 +32,7 @@ const SECRET_MESSAGES: &[&str] = &[
     "portals.registry.v1.CreatePortalTokenResponse",
     "portals.registry.v1.CreatePortalSecretResponse",
     "portals.registry.v1.ClientCredentials",
+    "portals.registry.v1.IdentityToken",
     "portals.registry.v1.ExchangeTokenResponse",
     "portals.registry.v1.CreateAccessTokenResponse",
     "portals.registry.v1.CreateUserAccessTokenResponse",

@@ -43,6 +43,7 @@ redact!(
     registry::v1::GetCodeRequest,
     registry::v1::CreateUserAccessTokenResponse,
     registry::v1::Header,
+    registry::v1::IdentityToken,
     registry::v1::OptionalText,
     registry::v1::RedeemSignInRequest,
     registry::v1::RedeemSignInResponse,

@@ -38,7 +38,7 @@ impl Config {
             max_staleness: Duration::from_secs(60),
             body_timeout: Duration::from_secs(30),
             max_body_bytes: 1 << 20,
-            max_calls: 1_024,
+            max_calls: 4_096,
             rest_rate_limit: 600,
             max_grants: 100_000,
             max_grant_bytes: 256 << 20,

@@ -20,12 +20,13 @@ use clap::{
 };
 use std::ffi::OsString;
 
-/// What stands below every help text.
+/// What stands below the help text of `portals` itself.
 const EXIT_CODES: &str = "\
 Environment: each flag of a service has a variable, PORTALS_ and the flag in upper case (PORTALS_DATA_DIR for
 --data-dir), and so have a client's --url and --token; a secret can also be in a file (--admin-token-file,
 PORTALS_ADMIN_TOKEN_FILE). The flag wins over the variable. Secrets on a command line show in the list of processes:
-prefer the variable or the file. HTTPS_PROXY, HTTP_PROXY and NO_PROXY are honoured on the way to upstreams.
+prefer the variable or the file. HTTPS_PROXY, HTTP_PROXY and NO_PROXY are honoured on the way out: to upstreams,
+issuers and identity providers, and from a client to the house.
 
 Exit codes: 0 done; 1 refused or failed; 64 wrong command line, variable or configuration; 69 a service cannot be
 reached; 70 a part of the process failed; 71 no socket or thread to be had; 78 the store is damaged, in use or unwritable.";
@@ -69,7 +70,7 @@ pub(crate) enum Command {
     DemoUpstream(serve::DemoUpstream),
     /// Creates the documentation's organization and portals, and prints curl commands that call them
     ///
-    /// What is there already stays; each run makes new tokens.
+    /// Portals that are there already stay as they are, their organization gets this upstream, and each run makes new tokens
     #[command(
         after_help = "Example:\n  portals demo --url http://127.0.0.1:8080 --admin-token-file admin-token --upstream-url http://127.0.0.1:8081/graphql"
     )]

@@ -50,8 +50,8 @@ fn segment(name: &str) -> Result<String, Failure> {
 }
 
 /// The text of an argument: itself, the content of `@FILE`, or stdin for `-`.
-fn input(flag: &str, argument: &str) -> Result<String, Failure> {
-    let wrong = |error: std::io::Error| Failure::usage(format!("--{flag}: reading `{argument}`: {error}"));
+fn input(name: &str, argument: &str) -> Result<String, Failure> {
+    let wrong = |error: std::io::Error| Failure::usage(format!("{name}: reading `{argument}`: {error}"));
     let mut text = String::new();
     match argument.strip_prefix('@') {
         Some(path) => fs::File::open(path).map_err(wrong)?.take(MAX_INPUT_BYTES).read_to_string(&mut text),

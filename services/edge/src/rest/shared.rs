@@ -93,7 +93,7 @@ pub(super) const ERRORS: &[Told] = &[
     Told {
         status: 409,
         name: "Conflict",
-        about: "Somebody else changed the same thing at the same time. Nothing was changed: try again.",
+        about: "Somebody else changed the same thing at the same time, or has decided on the code already. Nothing was changed.",
         message: "somebody else changed this at the same time",
         of: |route| route.method != Method::GET,
     },
@@ -236,7 +236,7 @@ pub(super) fn parameters() -> impl Iterator<Item = Parameter> {
         (ParameterIn::Path, "organization", slug("my-organization"), "The organization's slug."),
         (ParameterIn::Path, "portal", slug("trigger-main-build"), "The portal's slug."),
         (ParameterIn::Path, "user", uuid(), "The user's `uuid`."),
-        (ParameterIn::Path, "uuid", uuid(), "The `uuid` of the token, the secret or the invitation."),
+        (ParameterIn::Path, "uuid", uuid(), "The `uuid` of the token, the secret, the trusted issuer or the invitation."),
         (ParameterIn::Path, "code", slug("WDJB-MJHT"), "The code, in any case, with or without a hyphen."),
         (ParameterIn::Query, PAGE, number(1), "Which page; there is nothing beyond the last."),
         (ParameterIn::Query, PER_PAGE, number(30), "How many on a page; more than 100 are 100."),

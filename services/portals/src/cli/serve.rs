@@ -52,7 +52,7 @@ pub(crate) struct Public {
     /// What URLs in answers begin with [default: from --listen]
     #[arg(long, env = "PORTALS_PUBLIC_URL", value_name = "URL", value_parser = config::base_url)]
     pub(crate) public_url: Option<String>,
-    /// Whose X-Forwarded-For counts: addresses or CIDR ranges separated by commas or spaces [default: none]
+    /// Whose X-Forwarded-For or Forwarded counts: addresses or CIDR ranges separated by commas or spaces [default: none]
     #[arg(long, env = "PORTALS_TRUSTED_PROXIES", value_name = "RANGES", value_parser = config::trusted_proxies)]
     pub(crate) trusted_proxies: Option<TrustedProxies>,
     /// How long grants are used that the registry cannot confirm; 0 puts revocation above availability
@@ -61,7 +61,7 @@ pub(crate) struct Public {
     /// How long the body of a request may take to arrive
     #[arg(long, env = "PORTALS_BODY_TIMEOUT", default_value = "30s", value_name = "TIME", value_parser = config::limit)]
     pub(crate) body_timeout: Duration,
-    /// The most invocations in flight; more are answered OVERLOADED
+    /// The most calls in flight, of portals and of the management; more are answered OVERLOADED
     #[arg(long, env = "PORTALS_MAX_CALLS", default_value = "4096", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) max_calls: u32,
     /// The most requests of one access token to the management in a minute, 0 for no limit; an address has as many with unknown tokens
@@ -144,7 +144,7 @@ pub(crate) struct OpenId {
 /// A credential for an upstream.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct UpstreamToken {
-    /// Goes to the upstream as `Authorization: Bearer …`
+    /// What the upstream is called with: `Authorization: Bearer …`
     #[arg(long, env = "PORTALS_UPSTREAM_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = given::secret())]
     pub(crate) upstream_token: Option<Given<Secret>>,
     /// A file with the upstream's token
@@ -267,7 +267,6 @@ pub(crate) struct DemoUpstream {
     /// Where the API is served, at /graphql
     #[arg(long, env = "PORTALS_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDRESS:PORT", value_parser = config::tcp_listen)]
     pub(crate) listen: SocketAddr,
-    /// Whoever calls must send it: no other may
     #[command(flatten)]
     pub(crate) upstream_token: UpstreamToken,
     #[command(flatten)]

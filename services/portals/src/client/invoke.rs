@@ -43,7 +43,7 @@ pub(crate) fn run(command: Invoke) -> Result<(), Failure> {
 
 /// The body: what was given as a whole, byte for byte, unless single variables are added to it.
 fn variables(whole: Option<&str>, single: &[String]) -> Result<String, Failure> {
-    let whole = whole.map(|argument| input("variables", argument)).transpose()?;
+    let whole = whole.map(|argument| input("--variables", argument)).transpose()?;
     let whole = whole.unwrap_or_else(|| "{}".to_owned());
     if single.is_empty() {
         return Ok(whole);

@@ -48,7 +48,7 @@ pub(crate) fn run(command: Issuer) -> Result<(), Failure> {
     })
 }
 
-/// Whom to trust; what is not given is left out.
+/// Whom to trust; what is not given is null or left out.
 #[derive(Serialize)]
 struct New {
     issuer: String,

@@ -56,7 +56,7 @@ fn read(given: OrgProperties) -> Result<Map<String, Value>, Failure> {
         };
         headers.insert(name.trim().to_owned(), json!(value.trim()));
     }
-    let schema = given.schema.map(|schema| input("schema", &schema)).transpose()?;
+    let schema = given.schema.map(|schema| input("--schema", &schema)).transpose()?;
     let properties = [
         ("name", given.name.map(Value::from)),
         ("upstream_url", given.upstream_url.map(Value::from)),

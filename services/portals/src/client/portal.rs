@@ -53,7 +53,7 @@ fn path(organization: &str, portal: &str) -> Result<String, Failure> {
 
 /// The properties that were given, as the API names them.
 fn read(given: PortalProperties) -> Result<Map<String, Value>, Failure> {
-    let query = given.query.map(|query| input("query", &query)).transpose()?;
+    let query = given.query.map(|query| input("--query", &query)).transpose()?;
     let extra = given.extra_variables.map(|rule| match rule {
         ExtraVariables::Reject => json!("reject"),
         ExtraVariables::Ignore => json!("ignore"),

@@ -44,7 +44,7 @@ fn path(organization: &str, portal: &str) -> Result<String, Failure> {
     Ok(format!("/v2/organizations/{organization}/portals/{portal}/secrets"))
 }
 
-/// What a secret is to be; what is not given is left out.
+/// What a secret is to be; what is not given is null or left out.
 #[derive(Serialize)]
 struct New {
     description: Option<String>,

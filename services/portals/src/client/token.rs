@@ -47,7 +47,7 @@ pub(crate) fn run(command: Token) -> Result<(), Failure> {
     })
 }
 
-/// What a token is to be; what is not given is left out.
+/// What a token is to be; what is not given is null or left out.
 #[derive(Serialize)]
 struct New {
     description: Option<String>,

@@ -1,6 +1,7 @@
 //! The documentation's organization and portals, created through the API, and the commands that call them.
 //!
-//! Everything may be there already: what was made before stays, and only tokens are new.
+//! Everything may be there already: portals that were made before stay as they are, the organization gets the upstream that
+//! is told now, and tokens are new.
 
 use crate::{client::api::Api, exit::Failure};
 use http::{Method, StatusCode};
@@ -12,7 +13,7 @@ const ORGANIZATION: &str = "my-organization";
 const ORGANIZATIONS: &str = "/v2/organizations";
 /// By this the demo knows its own tokens.
 const DESCRIPTION: &str = "portals demo";
-/// Tokens of former runs that stay good; older ones are revoked, for a portal holds only so many.
+/// How many tokens of its runs a portal has, the new one among them; older ones are revoked, for it holds only so many.
 const KEPT_TOKENS: usize = 5;
 
 /// A portal of the documentation.
