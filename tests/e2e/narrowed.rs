@@ -223,3 +223,28 @@ async fn no_use_is_had_twice_when_the_registry_or_the_executor_is_killed() {
     assert!(heard >= 200 - 4 * 30, "{heard}");
     house.close().await;
 }
+
+/// What is refused is told in header fields, of which the way between services takes only so many bytes.
+#[tokio::test]
+async fn a_refusal_that_has_much_to_tell_is_told_over_the_wire() {
+    let house = open(Shape::Split { edges: 1 }).await;
+    let long = |number: usize| format!("q{number}{}", "x".repeat(3_000));
+    let document: String =
+        (0..10).map(|number| format!("query {} {{ viewer {{ id }} }} ", long(number))).collect();
+    house.portal("acme", "many", &document, Value::Null).await;
+    let path = "/v2/organizations/acme/portals/many/tokens";
+    for wanted in [1, 40] {
+        let operations: Vec<String> =
+            (0..wanted).map(|number| format!("w{number}{}", "y".repeat(200))).collect();
+        let reply = house.manage(Method::POST, path, json!({"operations": operations})).await.expect(422);
+        let message = reply.json()["message"].as_str().unwrap().to_owned();
+        let begin = "Validation failed: operations: the portal has no operation `w0yyy";
+        assert!(message.starts_with(begin) && message.contains("y…`, it has `q0xxx"), "{message}");
+        assert!(message.len() < 6_000 && message.ends_with(" more") == (wanted == 40), "{message}");
+    }
+    // The same for the schema of an organization, where it is the change that is long.
+    let schema = "#".repeat(8 << 20);
+    let reply = house.manage(Method::PATCH, "/v2/organizations/acme", json!({"schema": schema})).await;
+    let message = reply.expect(422).json()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("schema must have at most 4194304 bytes, it has 8388608"), "{message}");
+}
