@@ -125,6 +125,16 @@ async fn one() -> (Arc<Sessions>, Session, Hand) {
     (sessions, session, hand)
 }
 
+/// Two executors with an open session each.
+async fn two() -> (Arc<Sessions>, (Session, Hand), (Session, Hand)) {
+    let ((one, mut hand), (other, mut other_hand)) = (executor(), executor());
+    let sessions = opened(vec![one, other], Config::default()).await;
+    let session = hand.sessions.recv().await.unwrap();
+    let other_session = other_hand.sessions.recv().await.unwrap();
+    settle().await;
+    (sessions, (session, hand), (other_session, other_hand))
+}
+
 fn call(grant: &str) -> Call {
     Call {
         patience: Duration::ZERO,
@@ -229,11 +239,7 @@ async fn a_broken_stream_fails_its_calls_and_is_opened_again() {
 
 #[tokio::test]
 async fn calls_go_where_the_fewest_are_in_flight_and_leave_a_dead_executor() {
-    let ((one, mut hand), (other, mut other_hand)) = (executor(), executor());
-    let sessions = opened(vec![one, other], Config::default()).await;
-    let mut session = hand.sessions.recv().await.unwrap();
-    let mut other_session = other_hand.sessions.recv().await.unwrap();
-    settle().await;
+    let (sessions, (mut session, hand), (mut other_session, _other_hand)) = two().await;
     let running: Vec<_> = (0..4).map(|_| run(&sessions, call("a"))).collect();
     let mut taken = Vec::new();
     for _ in 0..2 {
@@ -256,11 +262,7 @@ async fn calls_go_where_the_fewest_are_in_flight_and_leave_a_dead_executor() {
 
 #[tokio::test]
 async fn an_executor_that_leaves_answers_what_it_has_taken_and_another_runs_the_rest() {
-    let ((one, mut hand), (other, mut other_hand)) = (executor(), executor());
-    let sessions = opened(vec![one, other], Config::default()).await;
-    let mut session = hand.sessions.recv().await.unwrap();
-    let mut other_session = other_hand.sessions.recv().await.unwrap();
-    settle().await;
+    let (sessions, (mut session, _hand), (mut other_session, _other_hand)) = two().await;
     let running: Vec<_> = (0..4).map(|_| run(&sessions, call("a"))).collect();
     let (taken, others) = (session.call().await.id, other_session.call().await.id);
     let (heard_too_late, others_too) = (session.call().await.id, other_session.call().await.id);

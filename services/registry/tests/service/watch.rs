@@ -101,6 +101,35 @@ async fn a_revocation_returns_when_the_edge_has_withdrawn_the_token() {
 }
 
 #[tokio::test]
+async fn what_is_changed_already_is_answered_when_it_holds_and_not_before() {
+    let desk = Desk::open().await;
+    desk.portal("acme", "Viewer").await;
+    let mut edge = Edge::ready(&desk).await;
+    let limit = || {
+        let update = v1::UpdateOrganizationRequest {
+            organization: "acme".to_owned(),
+            rate_limit_per_minute: Some(1),
+            ..Default::default()
+        };
+        let mut administration = desk.administration();
+        let request = desk.signed(update);
+        async move { administration.update_organization(request).await.unwrap() }
+    };
+    let mut change = std::pin::pin!(limit());
+    let (revision, _) = tokio::select! {
+        heard = edge.withdrawn() => heard,
+        _ = &mut change => panic!("the edge has not answered yet"),
+    };
+    // Somebody who has not heard of it asks again: there is nothing to write.
+    let mut again = std::pin::pin!(limit());
+    assert!(timeout(Duration::from_millis(500), &mut again).await.is_err(), "the edge has not answered yet");
+    edge.say(watch_request::Event::Acknowledge(Acknowledge { store_revision: revision })).await;
+    let since = Instant::now();
+    tokio::join!(change, again);
+    assert!(since.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
 async fn a_revocation_waits_for_the_lease_of_an_edge_that_has_gone() {
     let desk = Desk::open().await;
     desk.portal("acme", "Viewer").await;
